@@ -1,0 +1,54 @@
+# Everything runs in .venv, which these targets make and keep up to date. Nothing is installed system-wide.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test lint format tools bench lock clean
+
+help: ## Show this help
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: tools ## Watch an Experiment live: apply, drift, repair, deletion, history
+	@$(BIN)/experiment-operator demo
+
+dev: tools ## Run cluster and service on this machine until Ctrl-C
+	@$(BIN)/experiment-operator dev
+
+test: tools ## Run all tests on a real API server and a real Temporal server
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+lint: $(READY) ## Check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+tools: $(READY) ## Get the local control plane: found, downloaded, or built once (about 8 minutes)
+	@$(BIN)/python -m localcluster.prepare
+
+bench: tools ## Measure; writes .local/bench.json and prints the table of docs/performance.md
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## Resolve pyproject.toml into the two lock files again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean: ## Remove what these targets made here (the cache of built tools stays)
+	rm -rf $(VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	@echo "Setting up $(VENV) (about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
