@@ -1,0 +1,124 @@
+"""What the status of an Experiment says, and when that is a change worth writing.
+
+The plan makes a `Report`; times come in only here, so that a report can be compared with what stands there already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
+from experiments.objects import ObjectRef
+
+
+class ConditionType(StrEnum):
+    READY = "Ready"
+    AGENT_RESOLVED = "AgentResolved"
+    WORKFLOW_READY = "WorkflowReady"
+    TRIGGER_READY = "TriggerReady"
+
+
+class Reason(StrEnum):
+    """Every reason that a condition can have; docs/conditions.md explains each."""
+
+    # Fine, or fine for now.
+    RECONCILED = "Reconciled"
+    APPLIED = "Applied"
+    PARAMETERS_UNFILLED = "ParametersUnfilled"
+    AGENT_READY = "AgentReady"
+    AGENT_NOT_READY = "AgentNotReady"
+    AGENT_SPEC = "AgentSpec"
+    AGENT_NOT_FOUND = "AgentNotFound"
+    AGENT_RUNTIME_MISSING = "AgentRuntimeMissing"
+    SUSPENDED = "Suspended"
+    # What stands in the way: the leaves of `experiments.errors`.
+    INVALID_SPEC = "InvalidSpec"
+    INVALID_SCHEDULE = "InvalidSchedule"
+    EXPERIMENT_TOO_LARGE = "ExperimentTooLarge"
+    AGENT_WITHOUT_A2A = "AgentWithoutA2A"
+    GATEWAY_MISSING = "GatewayMissing"
+    TEMPLATE_MISSING = "TemplateMissing"
+    TEMPLATE_MISMATCH = "TemplateMismatch"
+    EXPRESSION_REFUSED = "ExpressionRefused"
+    TESTKUBE_MISSING = "TestkubeMissing"
+    NAME_CONFLICT = "NameConflict"
+    CHILD_TERMINATING = "ChildTerminating"
+    CLEANUP_PENDING = "CleanupPending"
+    NAMESPACE_MISSING = "NamespaceMissing"
+    REJECTED = "Rejected"
+    FORBIDDEN = "Forbidden"
+    API_UNAVAILABLE = "ApiUnavailable"
+    INTERNAL_ERROR = "InternalError"
+
+
+def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condition:
+    return Condition(type=kind, status="True" if ok else "False", reason=Reason(reason), message=message)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The status without its times. `requested_at` is the annotation that a run with this report has honoured."""
+
+    generation: int
+    conditions: tuple[Condition, ...]
+    generated: tuple[ObjectRef, ...]
+    agent_url: str | None
+    requested_at: str | None
+
+    def differs_from(self, status: ExperimentStatus) -> bool:
+        return (
+            self.generation != status.observed_generation
+            or {_said(c) for c in self.conditions} != {_said(c) for c in status.conditions if c.type in _OURS}
+            or set(self.resources) != set(status.generated_resources)
+            or self.agent_url != status.agent_url
+            or self.is_requested(status)
+        )
+
+    def is_requested(self, status: ExperimentStatus) -> bool:
+        honoured = status.last_reconciliation.requested_at if status.last_reconciliation else None
+        return self.requested_at is not None and self.requested_at != honoured
+
+    @property
+    def resources(self) -> list[GeneratedResource]:
+        return [
+            GeneratedResource(
+                api_version=r.resource.api_version, kind=r.resource.kind, name=r.name, namespace=r.namespace
+            )
+            for r in self.generated
+        ]
+
+    def status(self, current: ExperimentStatus, run: LastReconciliation) -> dict[str, Any]:
+        """The merge patch of the status. `lastTransitionTime` moves only with a condition's status (API convention)."""
+        patch = {
+            "observedGeneration": self.generation,
+            "conditions": [
+                *_foreign(current),
+                *(_dated(c, current, self.generation, run.time) for c in self.conditions),
+            ],
+            "generatedResources": [r.model_dump(by_alias=True) for r in self.resources],
+            "agentUrl": self.agent_url,
+            "lastReconciliation": run.model_dump(by_alias=True),
+        }
+        return {"status": patch}
+
+
+_OURS = frozenset(ConditionType)
+
+
+def _said(condition: Condition) -> tuple[str, str, str, str]:
+    return condition.type, condition.status, condition.reason, condition.message
+
+
+def _dated(condition: Condition, current: ExperimentStatus, generation: int, now: str) -> dict[str, Any]:
+    before = current.condition(condition.type)
+    since = before.last_transition_time if before and before.status == condition.status else now
+    return condition.model_copy(
+        update={"observed_generation": generation, "last_transition_time": since or now}
+    ).model_dump(by_alias=True)
+
+
+def _foreign(current: ExperimentStatus) -> Iterable[dict[str, Any]]:
+    return (c.model_dump(by_alias=True, exclude_none=True) for c in current.conditions if c.type not in _OURS)

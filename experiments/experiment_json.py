@@ -1,0 +1,59 @@
+"""experiment.json, the file that the phases read: the inline scenarios in the phases' own spelling (snake_case).
+
+Testkube does not evaluate mounted files, so texts may hold anything. In dataset mode the file is a placeholder: setup
+writes the real one into its own volume.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic_core import to_json
+
+from experiments.models import ExperimentSpec, Metric, Reference, Scenario, Step, ToolCall
+
+
+def experiment_json(spec: ExperimentSpec) -> str:
+    inline = spec.inline
+    threshold = inline.default_threshold if inline else None
+    document = _set(
+        llm_as_a_judge_model=spec.judge_model,
+        default_threshold=spec.default_threshold if threshold is None else threshold,
+        scenarios=[_scenario(s) for s in inline.scenarios] if inline else [],
+    )
+    return to_json(document, indent=2).decode() + "\n"
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    return {"name": scenario.name, "steps": [_step(step) for step in scenario.steps]}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return _set(
+        input=step.input,
+        reference=_reference(step.reference) if step.reference else None,
+        custom_values=step.custom_values,
+        metrics=None if step.metrics is None else [_metric(m) for m in step.metrics],
+    )
+
+
+def _reference(reference: Reference) -> dict[str, Any]:
+    return _set(
+        response=reference.response,
+        tool_calls=None if reference.tool_calls is None else [_tool_call(c) for c in reference.tool_calls],
+        topics=reference.topics,
+        retrieved_contexts=reference.retrieved_contexts,
+    )
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    return _set(name=call.name, args=call.args)
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return _set(metric_name=metric.metric_name, threshold=metric.threshold, parameters=metric.parameters)
+
+
+def _set(**fields: Any) -> dict[str, Any]:
+    """The fields that are set. Free-form values keep every key inside them as written, nulls included."""
+    return {name: value for name, value in fields.items() if value is not None}

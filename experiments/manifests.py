@@ -1,0 +1,195 @@
+"""The three children as manifests, exactly as they are applied. What goes into them is resolved before (`resolve`).
+
+Sources of what Testkube makes of these fields: its TestWorkflow and TestTrigger references, and trying it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.errors import ExperimentTooLarge, TemplateMismatch
+from experiments.experiment_json import experiment_json
+from experiments.models import EnvVar, ExperimentSpec
+from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
+from experiments.objects import EXPERIMENT, GROUP, Object, ObjectRef
+from experiments.resolve import OTLP_VARIABLE
+from experiments.snapshot import Subject
+
+APPLIED = f"{GROUP}/applied"
+"""Annotation with a digest of what was applied. It tells a child that is out of date from one that was edited."""
+
+FILE_KEY = "experiment.json"
+_CONFIG_MAP_LIMIT = 1024 * 1024
+# Without these a phase cannot do its work, so a template that does not take them cannot be meant.
+_ESSENTIAL = {"run": ("agentUrl",), "setup": ("bucket", "key", "datasetUrl")}
+# What a parser on a value's way (Go's, JSON, YAML) may take for something other than a string: numbers of any spelling,
+# times, and some words. `0012` would arrive as `12`.
+_MAYBE_NOT_A_STRING = re.compile(
+    r"[-+.\d][-+.:\w ]*|~|true|false|y|yes|n|no|on|off|null|nan|inf|infinity", re.IGNORECASE | re.ASCII
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a TestWorkflow is made from besides the spec; `parameters` per phase, as its template declares them."""
+
+    agent_url: str
+    judge_base_url: str | None
+    otlp_endpoint: str | None
+    parameters: dict[str, dict[str, Any]]
+
+
+def config_map(subject: Subject, spec: ExperimentSpec) -> Object:
+    """Raises `ExperimentTooLarge`."""
+    text = experiment_json(spec)
+    if (size := len(text.encode())) > _CONFIG_MAP_LIMIT:
+        raise ExperimentTooLarge(
+            f"experiment.json has {size:,} bytes and a ConfigMap holds {_CONFIG_MAP_LIMIT:,}; "
+            "use dataset.s3 or dataset.url."
+        )
+    return _child(subject, subject.placement.config_map, None, {"data": {FILE_KEY: text}})
+
+
+def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs, config_map: Object | None) -> Object:
+    """`config_map` is the live one, where it is the owner. Raises `TemplateMismatch`."""
+    body: dict[str, Any] = {}
+    if spec.inline:
+        source = {"name": subject.placement.config_map.name, "key": FILE_KEY}
+        path = subject.options.experiment_file
+        body["content"] = {"files": [{"path": path, "contentFrom": {"configMapKeyRef": source}}]}
+    if env := _environment(spec, inputs.otlp_endpoint):
+        body["container"] = {"env": env}
+    if spec.schedule:
+        body["events"] = [{"cronjob": spec.schedule.model_dump(exclude_none=True)}]
+    values = _values(subject, spec, inputs)
+    body["use"] = [
+        _use(ref, inputs.parameters[phase], values, _essential(phase, values))
+        for phase, ref in subject.templates.items()
+    ]
+    return _child(subject, subject.placement.test_workflow, config_map, {"spec": body})
+
+
+def test_trigger(subject: Subject, spec: ExperimentSpec, config_map: Object | None) -> Object:
+    if spec.trigger is None:
+        raise ValueError(f"{subject.ref} asks for no trigger")
+    workflow, agent = subject.placement.test_workflow, subject.agent
+    body: dict[str, Any] = {
+        "resource": "deployment",
+        # A name without a namespace would match in every one.
+        "resourceSelector": {"name": agent.name, "namespace": agent.namespace},
+        "event": spec.trigger.event,
+        "action": "run",
+        "execution": "testworkflow",
+        "testSelector": {"name": workflow.name, "namespace": workflow.namespace},
+        "disabled": False,
+    }
+    if spec.trigger.concurrency_policy:
+        body["concurrencyPolicy"] = spec.trigger.concurrency_policy.lower()
+    return _child(subject, subject.placement.test_trigger, config_map, {"spec": body})
+
+
+def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
+    """Parameters that a template declares without default and that nobody sets: an execution that uses one fails."""
+    return [
+        f"{ref.name}: {name}"
+        for (phase, ref), use in zip(subject.templates.items(), workflow["spec"]["use"], strict=True)
+        for name, declared in inputs.parameters[phase].items()
+        if "default" not in (declared or {}) and name not in use.get("config", {})
+    ]
+
+
+def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str, str]:
+    """Every parameter that templates of the wild are known to take, where there is a value for it."""
+    values = {
+        "agentUrl": inputs.agent_url,
+        "experimentName": subject.meta.name,
+        "otelExporterOtlpEndpoint": _otlp_parameter(spec, inputs.otlp_endpoint),
+        "openAiBasePath": inputs.judge_base_url,
+        "openApiBasePath": inputs.judge_base_url,
+        "model": spec.judge_model,
+    }
+    if spec.dataset and spec.dataset.s3:
+        values |= {"bucket": spec.dataset.s3.bucket, "key": spec.dataset.s3.key}
+    if spec.dataset and spec.dataset.url:
+        values["datasetUrl"] = spec.dataset.url
+    return {name: _literal(value) for name, value in values.items() if value}
+
+
+def _literal(value: str) -> str:
+    """`value` so that it arrives as written: as an expression that gives a string, where it could be taken for more."""
+    return f'{{{{"{value}"}}}}' if _MAYBE_NOT_A_STRING.fullmatch(value) else value
+
+
+def _essential(phase: str, values: dict[str, str]) -> list[str]:
+    return [name for name in _ESSENTIAL.get(phase, ()) if name in values]
+
+
+def _use(ref: ObjectRef, declared: dict[str, Any], values: dict[str, str], essential: list[str]) -> dict[str, Any]:
+    """One step. Testkube ignores what a template does not declare, so only what it declares is passed."""
+    if missing := [name for name in essential if name not in declared]:
+        raise TemplateMismatch(
+            f"{ref} does not declare the parameter {', '.join(missing)}, without which it cannot work."
+        )
+    config = {name: values[name] for name in sorted(declared) if name in values}
+    return {"name": ref.name, **({"config": config} if config else {})}
+
+
+def _environment(spec: ExperimentSpec, otlp_endpoint: str | None) -> list[dict[str, Any]]:
+    """What is injected, then the user's own, which wins."""
+    own = {variable.name: variable for variable in spec.env or ()}
+    injected = [EnvVar(name=OTLP_VARIABLE, value=otlp_endpoint)] if otlp_endpoint and OTLP_VARIABLE not in own else []
+    return [v.model_dump(by_alias=True, exclude_none=True) for v in (*injected, *own.values())]
+
+
+def _otlp_parameter(spec: ExperimentSpec, otlp_endpoint: str | None) -> str | None:
+    """A template's own environment beats the workflow's, so the endpoint goes in as a parameter as well.
+
+    One that the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either.
+    """
+    own = next((variable for variable in spec.env or () if variable.name == OTLP_VARIABLE), None)
+    return own.value if own else otlp_endpoint
+
+
+def _child(subject: Subject, ref: ObjectRef, config_map: Object | None, body: dict[str, Any]) -> Object:
+    meta = subject.meta
+    manifest: Object = {
+        "apiVersion": ref.resource.api_version,
+        "kind": ref.resource.kind,
+        "metadata": {
+            "name": ref.name,
+            "namespace": ref.namespace,
+            "labels": {MANAGED_BY: MANAGER, **({UID_LABEL: meta.uid} if meta.uid else {})},
+            "annotations": {EXPERIMENT_ANNOTATION: f"{meta.namespace}/{meta.name}"},
+        },
+        **body,
+    }
+    if owner := _owner(subject, config_map):
+        manifest["metadata"]["ownerReferences"] = [owner]
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+    manifest["metadata"]["annotations"][APPLIED] = digest
+    return manifest
+
+
+def _owner(subject: Subject, config_map: Object | None) -> dict[str, Any] | None:
+    """Beside the Experiment, the Experiment; elsewhere the ConfigMap, so that one delete cascades.
+
+    An owner in another namespace would make the garbage collector delete the child at once.
+    """
+    if subject.placement.owned:
+        return _owner_reference(EXPERIMENT.api_version, EXPERIMENT.kind, subject.meta.name, subject.meta.uid)
+    if config_map is None:
+        return None
+    meta = config_map["metadata"]
+    return _owner_reference("v1", "ConfigMap", meta["name"], meta["uid"])
+
+
+def _owner_reference(api_version: str, kind: str, name: str, uid: str) -> dict[str, Any] | None:
+    """None for an owner that was never applied (`render`): it has no uid yet."""
+    if not uid:
+        return None
+    reference = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
+    return {**reference, "controller": True, "blockOwnerDeletion": True}

@@ -1,0 +1,438 @@
+"""What an Experiment is: the pydantic side of the CRD in `crds/`.
+
+The two say the same of every object, and `tests/crd` holds them together. What one object alone cannot tell (does the
+template exist, does a scheduler take this cron) is judged later, in the plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from experiments.objects import EXPERIMENT, GROUP, Object
+
+FINALIZER = f"{GROUP}/cleanup"
+REQUESTED_AT = f"{GROUP}/requested-at"
+
+# RE2 in the CRD and `re` here agree on these: ASCII classes written out, no \s, \d or \w, and always the whole value.
+LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_URL = (
+    r"https?://([!$-.0-;=A-Z_a-z~]+@)?([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*[.]?|\[[0-9A-Fa-f:.]+\])"
+    r"(:[0-9]{1,5})?([/?#][!#-;=?-\[\]_a-z~]*)?"
+)
+_CRON_FIELDS = (
+    ("minute", "0-59", "[0-5]?[0-9]"),
+    ("hour", "0-23", "[01]?[0-9]|2[0-3]"),
+    ("day of the month", "1-31", "0?[1-9]|[12][0-9]|3[01]"),
+    ("month", "1-12 or JAN-DEC", "0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"),
+    ("day of the week", "0-6 or SUN-SAT", "[0-6]|sun|mon|tue|wed|thu|fri|sat"),
+)
+
+
+def _matches(pattern: str, sentence: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(sentence)
+        return value
+
+    return AfterValidator(check)
+
+
+def _no_expression(value: str) -> str:
+    if "{{" in value:
+        raise ValueError("must not contain '{{': Testkube would evaluate it")
+    return value
+
+
+def _closed_expressions(value: str) -> str:
+    if value.rfind("{{") > value.rfind("}}"):
+        raise ValueError("has a '{{' without its '}}': Testkube would take it for an expression and fail")
+    return value
+
+
+def _cron(value: str) -> str:
+    fields = value.split(" ")
+    if len(fields) != len(_CRON_FIELDS):
+        raise ValueError(
+            "must be five fields with one space between them: minute, hour, day of month, month, day of week"
+        )
+    for field, (name, allowed, number) in zip(fields, _CRON_FIELDS, strict=True):
+        part = rf"(\*|({number})(-({number}))?)(/[1-9][0-9]?)?"
+        if not re.fullmatch(f"{part}(,{part})*", field.lower()):
+            raise ValueError(f"the {name} must be * or {allowed}; ranges (1-5), lists (1,3) and steps (*/2) are fine")
+    return value
+
+
+DnsLabel = Annotated[
+    str,
+    Field(max_length=63),
+    _matches(
+        LABEL,
+        "must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit",
+    ),
+]
+DnsName = Annotated[
+    str,
+    Field(max_length=253),
+    _matches(
+        rf"{LABEL}([.]{LABEL})*",
+        "must be a DNS name: lower-case letters, digits, '-' and '.', each part beginning and ending with a letter or "
+        "digit",
+    ),
+]
+Url = Annotated[
+    str,
+    Field(max_length=2048),
+    _matches(
+        _URL,
+        "must be an http:// or https:// URL, in which spaces, quotes, braces and non-ASCII letters are percent-encoded",
+    ),
+]
+NoExpression = AfterValidator(_no_expression)
+Threshold = Annotated[float, Field(strict=True, ge=0, le=1)]
+Model = Annotated[str, Field(min_length=1, max_length=256), NoExpression]
+Cron = Annotated[str, Field(max_length=256), AfterValidator(_cron)]
+Timezone = Annotated[
+    str,
+    Field(max_length=64),
+    _matches(
+        r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*",
+        "must be a name of the IANA time zone database, like Europe/Berlin or UTC",
+    ),
+]
+
+_T = TypeVar("_T")
+
+
+def _unique_by(key: Callable[[_T], Hashable]) -> AfterValidator:
+    """Refuses what the API server refuses of a list-map: two items of one key."""
+
+    def check(items: list[_T]) -> list[_T]:
+        counts = Counter(map(key, items))
+        if twice := [repr(value) for value, count in counts.items() if count > 1]:
+            raise ValueError(f"Duplicate value: {', '.join(twice)}")
+        return items
+
+    return AfterValidator(check)
+
+
+class Part(BaseModel):
+    """Base of all parts: camelCase in YAML, snake_case here. `parse` says what becomes of unknown fields."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+
+
+class PartWithDefaults(Part):
+    """Null stands for the default: the API server drops nulls before it puts defaults in."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _default_for_null(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        return field.default if value is None and not field.is_required() else value
+
+
+class AgentRef(Part):
+    name: DnsLabel  # also the name of its Deployment and its Service, hence a label
+    namespace: DnsLabel | None = None
+
+
+class AiGatewayRef(Part):
+    name: DnsLabel
+    namespace: DnsLabel | None = None
+    api_version: str | None = None  # ignored, like kind: earlier versions of this API had an ObjectReference here
+    kind: str | None = None
+
+
+class ToolCall(Part):
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    args: dict[str, JsonValue] | None = None
+
+
+class Reference(Part):
+    response: Annotated[str, Field(max_length=65536)] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(max_length=100)] | None = None
+    topics: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=100)] | None = None
+    retrieved_contexts: Annotated[list[Annotated[str, Field(max_length=65536)]], Field(max_length=100)] | None = None
+
+
+class Metric(Part):
+    metric_name: Annotated[str, Field(min_length=1, max_length=256)]
+    threshold: Threshold | None = None
+    parameters: dict[str, JsonValue] | None = None
+
+
+class Step(Part):
+    input: Annotated[str, Field(min_length=1, max_length=65536)]
+    reference: Reference | None = None
+    custom_values: dict[str, JsonValue] | None = None
+    metrics: Annotated[list[Metric], Field(max_length=50)] | None = None
+
+
+class Scenario(Part):
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    steps: Annotated[list[Step], Field(min_length=1, max_length=100)]
+
+
+Scenarios = Annotated[list[Scenario], Field(min_length=1, max_length=500), _unique_by(lambda s: s.name)]
+
+
+class S3(Part):
+    bucket: Annotated[str, Field(min_length=1, max_length=255), NoExpression]
+    key: Annotated[str, Field(min_length=1, max_length=1024), NoExpression]
+
+
+class InlineDataset(Part):
+    llm_as_a_judge_model: Model | None = None
+    default_threshold: Threshold | None = None
+    scenarios: Scenarios
+
+
+class Dataset(Part):
+    s3: S3 | None = None
+    url: Url | None = None
+    inline: InlineDataset | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(source is not None for source in (self.s3, self.url, self.inline)) != 1:
+            raise ValueError("exactly one of s3, url and inline must be set")
+        return self
+
+
+class KeySelector(Part):
+    name: DnsName
+    key: Annotated[str, Field(max_length=253), _matches("[-._a-zA-Z0-9]+", "must be letters, digits, '_', '-' and '.'")]
+    optional: StrictBool | None = None
+
+
+class FieldSelector(Part):
+    api_version: str | None = None
+    field_path: Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class EnvVarSource(Part):
+    config_map_key_ref: KeySelector | None = None
+    secret_key_ref: KeySelector | None = None
+    field_ref: FieldSelector | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(s is not None for s in (self.config_map_key_ref, self.secret_key_ref, self.field_ref)) != 1:
+            raise ValueError("exactly one of configMapKeyRef, secretKeyRef and fieldRef must be set")
+        return self
+
+
+class EnvVar(Part):
+    name: Annotated[
+        str,
+        Field(max_length=256),
+        _matches(
+            "[-._a-zA-Z][-._a-zA-Z0-9]*",
+            "must be letters, digits, '_', '-' and '.', and must not begin with a digit",
+        ),
+    ]
+    value: Annotated[str, Field(max_length=32768), AfterValidator(_closed_expressions)] | None = None
+    value_from: EnvVarSource | None = None
+
+    @model_validator(mode="after")
+    def _not_both(self) -> Self:
+        if self.value is not None and self.value_from is not None:
+            raise ValueError("value and valueFrom must not both be set")
+        return self
+
+
+class Trigger(PartWithDefaults):
+    enabled: StrictBool = False
+    event: Literal[
+        "created",
+        "modified",
+        "deleted",
+        "deployment-scale-update",
+        "deployment-image-update",
+        "deployment-env-update",
+        "deployment-containers-modified",
+        "deployment-generation-modified",
+        "deployment-resource-modified",
+    ] = "modified"
+    concurrency_policy: Literal["Allow", "Forbid", "Replace"] | None = None
+
+
+class Schedule(Part):
+    cron: Cron
+    timezone: Timezone | None = None
+
+
+class ExperimentSpec(PartWithDefaults):
+    agent_ref: AgentRef
+    ai_gateway_ref: AiGatewayRef | None = None
+    scenarios: Scenarios | None = None
+    dataset: Dataset | None = None
+    llm_as_a_judge_model: Model | None = None
+    default_threshold: Threshold = 0.9
+    otlp_endpoint: Url | None = None
+    env: Annotated[list[EnvVar], Field(max_length=100), _unique_by(lambda e: e.name)] | None = None
+    trigger: Trigger | None = None
+    schedule: Schedule | None = None
+    suspend: StrictBool = False
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if self.scenarios is None and self.dataset is None:
+            raise ValueError("one of scenarios and dataset must be set: it says what the agent is asked")
+        if self.scenarios is not None and self.dataset is not None:
+            raise ValueError("scenarios and dataset must not both be set")
+        return self
+
+    @property
+    def inline(self) -> InlineDataset | None:
+        """What is evaluated inline, from either generation of this API, or None where setup fetches a dataset."""
+        if self.scenarios is not None:
+            return InlineDataset(scenarios=self.scenarios)
+        return self.dataset.inline if self.dataset else None
+
+    @property
+    def judge_model(self) -> str | None:
+        return (self.inline and self.inline.llm_as_a_judge_model) or self.llm_as_a_judge_model
+
+    @property
+    def wants_trigger(self) -> bool:
+        return self.trigger is not None and self.trigger.enabled
+
+
+class Condition(Part):
+    type: str
+    status: Literal["True", "False", "Unknown"]
+    reason: str
+    message: str = ""
+    observed_generation: int | None = None
+    last_transition_time: str | None = None
+
+
+class GeneratedResource(Part):
+    """The earlier operator left out the first, and the last where it is the Experiment's own."""
+
+    api_version: str = ""
+    kind: str
+    name: str
+    namespace: str = ""
+
+
+class LastReconciliation(Part):
+    """The run that last changed something; `requested_at` is the newest requested-at annotation it has honoured."""
+
+    workflow_id: str
+    run_id: str
+    time: str
+    requested_at: str | None = None
+
+
+class LastExecution(Part):
+    execution_id: str | None = None
+    execution_number: int | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    status: str | None = None
+
+
+class ExperimentStatus(Part):
+    observed_generation: int | None = None
+    conditions: list[Condition] = []
+    generated_resources: list[GeneratedResource] = []
+    agent_url: str | None = None
+    last_reconciliation: LastReconciliation | None = None
+    last_execution: LastExecution | None = None
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((c for c in self.conditions if c.type == kind), None)
+
+
+class Metadata(Part):
+    """The metadata that reconciling needs. `generation` and `uid` are absent from a file that was never applied."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: DnsName
+    namespace: DnsLabel = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+    finalizers: list[str] = []
+    annotations: dict[str, str] = {}
+    # The rest of ObjectMeta, for `parse(strict=True)` to know.
+    labels: Any = None
+    generate_name: Any = None
+    creation_timestamp: Any = None
+    deletion_grace_period_seconds: Any = None
+    owner_references: Any = None
+    managed_fields: Any = None
+    self_link: Any = None
+
+
+class Experiment(Part):
+    """An Experiment as the API server sends it. Raises `pydantic.ValidationError` for one that the CRD would refuse."""
+
+    api_version: str = EXPERIMENT.api_version
+    kind: str = EXPERIMENT.kind
+    metadata: Metadata
+    spec: ExperimentSpec
+    status: ExperimentStatus = ExperimentStatus()
+
+    @property
+    def being_deleted(self) -> bool:
+        return self.metadata.deletion_timestamp is not None
+
+    @property
+    def requested_at(self) -> str | None:
+        return self.metadata.annotations.get(REQUESTED_AT)
+
+    def __str__(self) -> str:
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+def parse(obj: Object, *, strict: bool = False) -> Experiment:
+    """`obj` as an Experiment. Raises `pydantic.ValidationError`, which `sentences` puts into words.
+
+    Unknown fields are ignored, as the API server prunes them; `strict` refuses them, as `kubectl apply` does.
+    """
+    return Experiment.model_validate(obj, extra="forbid" if strict else None, by_alias=True, by_name=False)
+
+
+# Where pydantic speaks of Python.
+_WORDS = {
+    "missing": "is required",
+    "extra_forbidden": "unknown field",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+}
+
+
+def sentences(error: ValidationError) -> list[str]:
+    """The error as lines of `field: what is wrong`, fields written as kubectl writes them."""
+    return [
+        f"{_field_path(e['loc'])}: {_WORDS.get(e['type'], e['msg'].removeprefix('Value error, '))}"
+        for e in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _field_path(loc: Iterable[str | int]) -> str:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return path.removeprefix(".") or "(root)"

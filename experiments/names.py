@@ -1,0 +1,90 @@
+"""Where the children of an Experiment live, what they are called, and how to tell whose child an object is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from experiments.objects import CONFIG_MAP, GROUP, TEST_TRIGGER, TEST_WORKFLOW, Object, ObjectRef, Resource
+from experiments.options import Options
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "experiment-operator"
+UID_LABEL = f"{GROUP}/experiment-uid"
+# A name has up to 253 characters and a label value 63, so the way back to the Experiment is an annotation.
+EXPERIMENT_ANNOTATION = f"{GROUP}/experiment"
+
+# In the order in which they are created; deleted the other way round. Testkube drops other triggers of an event when
+# the workflow of one is missing: the workflow comes before its trigger, and goes after it.
+CHILD_SUFFIXES: dict[Resource, str] = {
+    CONFIG_MAP: "-experiment",
+    TEST_WORKFLOW: "-workflow",
+    TEST_TRIGGER: "-trigger",
+}
+_MAX_NAME = 253
+_HASH_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The children's places. `owned` says that the Experiment itself can own them: they share a namespace."""
+
+    config_map: ObjectRef
+    test_workflow: ObjectRef
+    test_trigger: ObjectRef
+    owned: bool
+
+    @property
+    def namespace(self) -> str:
+        return self.config_map.namespace
+
+    @property
+    def children(self) -> tuple[ObjectRef, ObjectRef, ObjectRef]:
+        return self.config_map, self.test_workflow, self.test_trigger
+
+
+def placement(namespace: str, name: str, options: Options) -> Placement:
+    target = options.testkube_namespace_for(namespace)
+    owned = target == namespace
+    config_map, workflow, trigger = (
+        ObjectRef(resource, target, _child_name(namespace, name, suffix, owned=owned))
+        for resource, suffix in CHILD_SUFFIXES.items()
+    )
+    return Placement(config_map, workflow, trigger, owned)
+
+
+def _child_name(namespace: str, name: str, suffix: str, *, owned: bool) -> str:
+    """`<name><suffix>` beside the Experiment, `<name><suffix>.<namespace>` elsewhere: a namespace has no dots.
+
+    The first kind always ends in the suffix, so the second must not: a namespace that does gets a hash behind it, as
+    does what is too long. `.x.` keeps that from reading as either kind: what is before the last dot ends in no suffix.
+    """
+    full = f"{name}{suffix}" if owned else f"{name}{suffix}.{namespace}"
+    if len(full) <= _MAX_NAME and (owned or not namespace.endswith(suffix)):
+        return full
+    digest = hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:_HASH_LENGTH]
+    tail = f".x.{digest}"
+    return full[: _MAX_NAME - len(tail)].rstrip("-.") + tail
+
+
+def belongs_to(child: Object, namespace: str, name: str, uid: str) -> bool:
+    """Whether this service made `child` for that Experiment, or for an earlier one of its name.
+
+    Each of the three traces is enough, so that a child of which somebody removed one is repaired rather than disowned.
+    """
+    meta = child["metadata"]
+    return (
+        meta.get("annotations", {}).get(EXPERIMENT_ANNOTATION) == f"{namespace}/{name}"
+        or meta.get("labels", {}).get(UID_LABEL) == uid
+        or any(owner["uid"] == uid for owner in meta.get("ownerReferences", ()))
+    )
+
+
+def experiment_of(child: Object) -> tuple[str, str] | None:
+    """Namespace and name of the Experiment that a child was made for, or None where nothing says so."""
+    meta = child["metadata"]
+    namespace, _, name = meta.get("annotations", {}).get(EXPERIMENT_ANNOTATION, "").partition("/")
+    if name:
+        return namespace, name
+    owners = (o["name"] for o in meta.get("ownerReferences", ()) if o["kind"] == "Experiment")
+    return next(((meta["namespace"], owner) for owner in owners), None)

@@ -1,0 +1,69 @@
+"""How this project names things in Kubernetes: resources, references to objects, and what to watch.
+
+Plain values without I/O, shared by the plan (which is keyed by them) and by `kube/` (which turns them into URLs).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+# A Kubernetes object as the API server sends it: JSON. Typed objects cost ten times as much and add nothing here.
+Object: TypeAlias = dict[str, Any]
+
+GROUP = "testbench.agentic-layer.ai"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind the API server serves; every one this project uses is namespaced."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+EXPERIMENT = Resource(f"{GROUP}/v1alpha1", "Experiment", "experiments")
+CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
+EVENT = Resource("v1", "Event", "events")
+TEST_WORKFLOW = Resource("testworkflows.testkube.io/v1", "TestWorkflow", "testworkflows")
+TEST_WORKFLOW_TEMPLATE = Resource("testworkflows.testkube.io/v1", "TestWorkflowTemplate", "testworkflowtemplates")
+TEST_TRIGGER = Resource("tests.testkube.io/v1", "TestTrigger", "testtriggers")
+AGENT = Resource("runtime.agentic-layer.ai/v1alpha1", "Agent", "agents")
+AI_GATEWAY = Resource("runtime.agentic-layer.ai/v1alpha1", "AiGateway", "aigateways")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One object by name, whether or not it exists."""
+
+    resource: Resource
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.resource.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one list-and-watch covers. An empty namespace means all of them; selectors as the API takes them."""
+
+    resource: Resource
+    namespace: str = ""
+    label_selector: str = ""
+    field_selector: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.namespace}" if self.namespace else ""
+        which = ", ".join(filter(None, (self.label_selector, self.field_selector)))
+        return f"{self.resource.plural}{where}{f' ({which})' if which else ''}"
+
+
+def ref_of(resource: Resource, obj: Object) -> ObjectRef:
+    """The reference under which `obj`, an object of `resource`, is known."""
+    meta = obj["metadata"]
+    return ObjectRef(resource, meta.get("namespace", ""), meta["name"])

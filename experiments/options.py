@@ -1,0 +1,33 @@
+"""What an installation may choose about the generated objects. Read once at the door and handed down as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+OWN_NAMESPACE = "."
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTemplates:
+    """Names of the TestWorkflowTemplates of the five phases, in the order in which they run."""
+
+    setup: str = "setup-template"
+    run: str = "run-template"
+    evaluate: str = "evaluate-template"
+    publish: str = "publish-template"
+    visualize: str = "visualize-template"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`testkube_namespace` is where Testkube reads its objects, or `.` for each Experiment's own namespace.
+
+    `experiment_file` is where the phases read experiment.json; images of the wild differ in it.
+    """
+
+    testkube_namespace: str = "testkube"
+    templates: PhaseTemplates = field(default_factory=PhaseTemplates)
+    experiment_file: str = "/app/data/datasets/experiment.json"
+
+    def testkube_namespace_for(self, namespace: str) -> str:
+        return namespace if self.testkube_namespace == OWN_NAMESPACE else self.testkube_namespace

@@ -1,0 +1,344 @@
+"""The pure function in the middle: what has to be done so that the cluster is as an Experiment says.
+
+    snapshot -> plan -> actions in order, and the report that holds once they are done
+
+The watcher asks a plan whether it would do anything, the worker carries it out, the api shows it. Nothing here does
+I/O, and the same snapshot always gives the same plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+from experiments import manifests, resolve
+from experiments.conditions import ConditionType, Report, condition
+from experiments.drift import differences
+from experiments.errors import ChildTerminating, InvalidSpec, NameConflict, Problem, Terminal, TestkubeMissing
+from experiments.models import FINALIZER, Condition, ExperimentSpec
+from experiments.names import CHILD_SUFFIXES
+from experiments.objects import (
+    CONFIG_MAP,
+    TEST_TRIGGER,
+    TEST_WORKFLOW,
+    TEST_WORKFLOW_TEMPLATE,
+    Object,
+    ObjectRef,
+    Resource,
+    ref_of,
+)
+from experiments.schedule import check_schedule
+from experiments.snapshot import Snapshot
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Step(StrEnum):
+    """What an action does, by the name of the activity that does it."""
+
+    ADD_FINALIZER = "add_finalizer"
+    APPLY_CONFIG_MAP = "apply_config_map"
+    APPLY_TEST_WORKFLOW = "apply_test_workflow"
+    APPLY_TEST_TRIGGER = "apply_test_trigger"
+    DELETE_TEST_TRIGGER = "delete_test_trigger"
+    DELETE_TEST_WORKFLOW = "delete_test_workflow"
+    DELETE_CONFIG_MAP = "delete_config_map"
+    REMOVE_FINALIZER = "remove_finalizer"
+
+
+_APPLY = {
+    CONFIG_MAP: Step.APPLY_CONFIG_MAP,
+    TEST_WORKFLOW: Step.APPLY_TEST_WORKFLOW,
+    TEST_TRIGGER: Step.APPLY_TEST_TRIGGER,
+}
+_DELETE = {
+    CONFIG_MAP: Step.DELETE_CONFIG_MAP,
+    TEST_WORKFLOW: Step.DELETE_TEST_WORKFLOW,
+    TEST_TRIGGER: Step.DELETE_TEST_TRIGGER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One step on one object. An apply has a `manifest`; `live` is the object it changes or deletes, None to create.
+
+    `paths` are the fields of the manifest at which `live` differs.
+    """
+
+    step: Step
+    ref: ObjectRef
+    manifest: Object | None = None
+    live: Object | None = None
+    paths: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.ref.resource not in CHILD_SUFFIXES:
+            return f"{'add' if self.step == Step.ADD_FINALIZER else 'remove'} finalizer {FINALIZER}"
+        if self.manifest is None:
+            return f"delete {self.ref}"
+        if self.live is None:
+            return f"create {self.ref}"
+        fields = [path for path in self.paths if manifests.APPLIED not in path]
+        return f"change {self.ref} ({', '.join(fields) or 'fields that are no longer wanted'})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`actions` in order; `report` is the status once they are done, None when there is nothing to report to.
+
+    `problems` are what keeps the Experiment from being Ready, the most hopeless first. `warnings` do not.
+    """
+
+    snapshot: Snapshot
+    actions: tuple[Action, ...] = ()
+    report: Report | None = None
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    inputs: manifests.Inputs | None = field(default=None, repr=False)
+
+    @property
+    def needed(self) -> bool:
+        """Whether a reconciliation would change anything, the status included."""
+        return bool(self.actions) or self.is_news
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the status does not say yet what there is to report."""
+        return self.report is not None and self.report.differs_from(self.snapshot.subject.status)
+
+    @property
+    def cause(self) -> tuple[object, ...]:
+        """Everything this plan follows from that this service does not write itself, to be compared for equality.
+
+        It stays the same while the plan is being carried out, and changes when a person or another controller acts.
+        """
+        meta = self.snapshot.subject.meta
+        said = self.report and (self.report.conditions, self.report.requested_at)
+        return meta.uid, meta.generation, meta.deletion_timestamp, said, repr(self.inputs), self.problems
+
+
+def plan(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem] = MappingProxyType({})) -> Plan:
+    """`failures` are what actions on these objects have met: such an action is reported instead of planned again."""
+    subject, failures = snapshot.subject, {**snapshot.refused, **failures}
+    if subject.meta.deletion_timestamp:
+        return _clean_up(snapshot, failures)
+    if subject.spec is None:
+        return _leave_alone(snapshot, InvalidSpec("; ".join(subject.errors)))
+    if subject.spec.suspend:
+        return _leave_alone(snapshot, None)
+    return _Reconciliation(snapshot, subject.spec, failures).plan()
+
+
+def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan:
+    """Beside the Experiment, Kubernetes' garbage collector does it; elsewhere the finalizer waits for this."""
+    subject = snapshot.subject
+    if FINALIZER not in subject.meta.finalizers:
+        return Plan(snapshot)
+    if failures:
+        problems = _most_hopeless_first(failures.values())
+        return Plan(snapshot, report=_kept_report(snapshot, _ready(problems)), problems=problems)
+    return Plan(snapshot, (*_deletions(snapshot, snapshot.own_children), Action(Step.REMOVE_FINALIZER, subject.ref)))
+
+
+def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
+    """Suspended, or not to be understood: the children stay as they are, and the status says so."""
+    problems = (problem,) if problem else ()
+    suspended = condition(
+        ConditionType.READY, False, "Suspended", "spec.suspend is true: nothing is created, changed or repaired."
+    )
+    return Plan(snapshot, report=_kept_report(snapshot, _ready(problems) if problems else suspended), problems=problems)
+
+
+def _kept_report(snapshot: Snapshot, ready: Condition) -> Report:
+    """What the status says already, but for `ready`."""
+    status = snapshot.subject.status
+    ours = [c for c in status.conditions if c.type in set(ConditionType) - {ConditionType.READY}]
+    return Report(
+        generation=snapshot.subject.meta.generation,
+        conditions=(*ours, ready),
+        generated=tuple(snapshot.own_children),
+        agent_url=status.agent_url,
+        requested_at=snapshot.subject.requested_at,
+    )
+
+
+def _ready(problems: tuple[Problem, ...]) -> Condition:
+    return _verdict(ConditionType.READY, problems, "Reconciled", "The cluster is as the Experiment says.")
+
+
+def _verdict(kind: ConditionType, problems: Iterable[Problem], reason: str, message: str) -> Condition:
+    """A condition that is false for the first of `problems`, naming all of them."""
+    first, *rest = *problems, None
+    if first is None:
+        return condition(kind, True, reason, message)
+    return condition(kind, False, first.reason, " ".join(str(p) for p in (first, *rest) if p))
+
+
+def _most_hopeless_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(dict.fromkeys(problems), key=lambda p: not isinstance(p, Terminal)))
+
+
+def _deletions(snapshot: Snapshot, refs: Iterable[ObjectRef]) -> list[Action]:
+    return [Action(_DELETE[ref.resource], ref, live=snapshot.get(ref)) for ref in reversed(list(refs))]
+
+
+class _Reconciliation:
+    """Collects actions and, per condition, what stands in their way.
+
+    A problem keeps the TestWorkflow and the TestTrigger from being applied, so that Testkube never runs half of what
+    is meant; what exists of them stays.
+    """
+
+    def __init__(self, snapshot: Snapshot, spec: ExperimentSpec, failures: Mapping[ObjectRef, Problem]) -> None:
+        self.snapshot, self.spec, self.failures = snapshot, spec, failures
+        self.subject = snapshot.subject
+        self.placement = snapshot.subject.placement
+        self.actions: list[Action] = []
+        self.problems: dict[ConditionType, list[Problem]] = {kind: [] for kind in ConditionType}
+        self.warnings: list[str] = []
+        self.agent: resolve.AgentUrl | None = None
+
+    def plan(self) -> Plan:
+        needs_finalizer = not self.placement.owned or any(
+            r.namespace != self.subject.ref.namespace for r in self._all()
+        )
+        has_finalizer = FINALIZER in self.subject.meta.finalizers
+        if needs_finalizer and not has_finalizer:
+            self._add(ConditionType.READY, Step.ADD_FINALIZER, self.subject.ref)
+        inputs = self._inputs()
+        if not self.problems[ConditionType.READY]:
+            self._children(inputs)
+        if not self._blocked:
+            self._move_out(has_finalizer or needs_finalizer)
+        problems = _most_hopeless_first(p for found in self.problems.values() for p in found)
+        return Plan(self.snapshot, tuple(self.actions), self._report(problems), problems, tuple(self.warnings), inputs)
+
+    def _inputs(self) -> manifests.Inputs | None:
+        """Everything the TestWorkflow is made from, or None when something is in the way."""
+        workflow = ConditionType.WORKFLOW_READY
+        self.agent = self._attempt(ConditionType.AGENT_RESOLVED, resolve.agent_url, self.snapshot)
+        judge = self._attempt(workflow, resolve.judge_base_url, self.snapshot)
+        otlp = self._attempt(workflow, resolve.otlp_endpoint, self.snapshot)
+        parameters = self._attempt(workflow, self._parameters)
+        self._attempt(workflow, check_schedule, self.spec.schedule)
+        if self._blocked or self.agent is None or parameters is None:
+            return None
+        return manifests.Inputs(self.agent.url, judge, otlp, parameters)
+
+    def _parameters(self) -> dict[str, dict[str, Any]]:
+        self._require(TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE)
+        if self.snapshot.get(self.subject.workflow_namesake):
+            raise NameConflict(f"{self.subject.workflow_namesake} has the name that the TestWorkflow needs.")
+        return resolve.template_parameters(self.snapshot)
+
+    def _children(self, inputs: manifests.Inputs | None) -> None:
+        workflow, trigger = ConditionType.WORKFLOW_READY, ConditionType.TRIGGER_READY
+        subject, spec = self.subject, self.spec
+        self._apply(workflow, manifests.config_map, subject, spec)
+        owner = self.snapshot.get(self.placement.config_map)
+        unwanted = self.placement.test_trigger
+        if not spec.wants_trigger and (self.snapshot.is_own(unwanted) or unwanted in self.failures):
+            self._add(ConditionType.READY, Step.DELETE_TEST_TRIGGER, unwanted)
+        if inputs is None or self._blocked:
+            return
+        manifest = self._apply(workflow, manifests.test_workflow, subject, spec, inputs, owner)
+        if manifest:
+            self.warnings += manifests.unfilled(subject, manifest, inputs)
+        if spec.wants_trigger and not self._blocked and self._attempt(trigger, self._require, TEST_TRIGGER):
+            self._apply(trigger, manifests.test_trigger, subject, spec, owner)
+
+    def _move_out(self, has_finalizer: bool) -> None:
+        """Deletes what was made where this service generated before, and drops a finalizer that guards nothing."""
+        leftovers = [ref for ref in self._all() if ref not in self.placement.children]
+        for action in _deletions(self.snapshot, leftovers):
+            self._add(ConditionType.READY, action.step, action.ref)
+        if has_finalizer and self.placement.owned:
+            self._add(ConditionType.READY, Step.REMOVE_FINALIZER, self.subject.ref)
+
+    def _apply(self, kind: ConditionType, make: Callable[_P, Object], *args: _P.args, **kw: _P.kwargs) -> Object | None:
+        manifest = self._attempt(kind, make, *args, **kw)
+        if manifest is None:
+            return None
+        action = self._attempt(kind, self._application, manifest)
+        if action and (action.live is None or action.paths):
+            self.actions.append(action)
+        return manifest
+
+    def _application(self, manifest: Object) -> Action:
+        resource = next(r for r in CHILD_SUFFIXES if r.kind == manifest["kind"])
+        ref = ref_of(resource, manifest)
+        if problem := self.failures.get(ref):
+            raise problem
+        live = self.snapshot.get(ref)
+        if live is None:
+            return Action(_APPLY[resource], ref, manifest)
+        if not self.snapshot.is_own(ref):
+            raise NameConflict(f"{ref} exists and was not made for this Experiment; rename one of the two.")
+        if "deletionTimestamp" in live["metadata"]:
+            raise ChildTerminating(f"{ref} is being deleted; it is made again once it is gone.")
+        return Action(_APPLY[resource], ref, manifest, live, tuple(differences(manifest, live)))
+
+    def _add(self, kind: ConditionType, step: Step, ref: ObjectRef) -> None:
+        if problem := self.failures.get(ref):
+            self.problems[kind].append(problem)
+        else:
+            self.actions.append(Action(step, ref, live=self.snapshot.get(ref)))
+
+    def _require(self, *resources: Resource) -> bool:
+        """Names the group rather than the kind: watcher and worker may not learn of all kinds at once."""
+        if missing := self.snapshot.unserved.intersection(resources):
+            raise TestkubeMissing(f"{next(iter(missing)).api_version} is not served here; install Testkube.")
+        return True
+
+    def _attempt(self, kind: ConditionType, make: Callable[_P, _T], *args: _P.args, **kw: _P.kwargs) -> _T | None:
+        try:
+            return make(*args, **kw)
+        except Problem as problem:
+            self.problems[kind].append(problem)
+            return None
+
+    def _all(self) -> list[ObjectRef]:
+        return self.snapshot.own_children
+
+    @property
+    def _blocked(self) -> bool:
+        return any(self.problems.values())
+
+    def _report(self, problems: tuple[Problem, ...]) -> Report:
+        applied = {action.ref for action in self.actions if action.manifest}
+        deleted = {action.ref for action in self.actions if action.step in _DELETE.values()}
+        order = list(CHILD_SUFFIXES)
+        generated = ({*self._all()} | applied) - deleted
+        return Report(
+            generation=self.subject.meta.generation,
+            conditions=(*self._parts(), _ready(problems)),
+            generated=tuple(sorted(generated, key=lambda ref: (order.index(ref.resource), str(ref)))),
+            agent_url=self.agent.url if self.agent else self.subject.status.agent_url,
+            requested_at=self.subject.requested_at,
+        )
+
+    def _parts(self) -> Iterator[Condition]:
+        found = self.problems
+        resolved, workflow, trigger = (
+            ConditionType.AGENT_RESOLVED,
+            ConditionType.WORKFLOW_READY,
+            ConditionType.TRIGGER_READY,
+        )
+        if self.agent:
+            yield condition(resolved, self.agent.resolved, self.agent.reason, self.agent.message)
+        else:
+            yield _verdict(resolved, found[resolved], "", "")
+        in_the_way = [*found[ConditionType.READY], *found[workflow], *found[resolved]]
+        message = f"{self.placement.test_workflow} is as the Experiment says."
+        if self.warnings:
+            unfilled = f"{message} Nobody sets these parameters of its templates: {', '.join(self.warnings)}."
+            yield _verdict(workflow, in_the_way, "ParametersUnfilled", unfilled)
+        else:
+            yield _verdict(workflow, in_the_way, "Applied", message)
+        if self.spec.wants_trigger:
+            message = f"{self.placement.test_trigger} is as the Experiment says."
+            yield _verdict(trigger, [*found[trigger], *in_the_way], "Applied", message)

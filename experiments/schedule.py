@@ -1,0 +1,44 @@
+"""Whether a schedule can ever run: Testkube only logs one that cannot.
+
+The CRD's pattern keeps out what does not look like five cron fields; this is about what does and still is nonsense.
+"""
+
+from __future__ import annotations
+
+import re
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import CroniterBadDateError, CroniterError, croniter
+
+from experiments.errors import InvalidSchedule
+from experiments.models import Schedule
+
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NUMBERS = {name: n for n, name in enumerate(_DAYS)} | {name: n for n, name in enumerate(_MONTHS, 1)}
+_RANGE = re.compile(r"(\w+)-(\w+)")
+
+
+def check_schedule(schedule: Schedule | None) -> None:
+    """Raises `InvalidSchedule`."""
+    if schedule is None:
+        return
+    for start, end in _RANGE.findall(schedule.cron.lower()):
+        # Testkube's scheduler refuses a range that runs backwards; croniter lets it wrap around.
+        if int(_NUMBERS.get(start, start)) > int(_NUMBERS.get(end, end)):
+            raise InvalidSchedule(f"spec.schedule.cron: the range {start}-{end} of '{schedule.cron}' runs backwards.")
+    try:
+        croniter(schedule.cron, 0, max_years_between_matches=8).get_next()
+    except CroniterBadDateError:
+        raise InvalidSchedule(f"spec.schedule.cron: '{schedule.cron}' names no date that exists.") from None
+    except CroniterError as error:
+        raise InvalidSchedule(f"spec.schedule.cron: '{schedule.cron}': {error}.") from None
+    if schedule.timezone:
+        _check_timezone(schedule.timezone)
+
+
+def _check_timezone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):  # by what lies there: a folder, another file, nothing
+        raise InvalidSchedule(f"spec.schedule.timezone: there is no time zone '{name}'.") from None

@@ -1,0 +1,196 @@
+"""Everything a plan looks at: one Experiment, what it depends on, and the children that exist.
+
+`Subject` tells which objects to read; the watcher reads them from its caches and the worker from the API server, and
+both hand the plan the same `Snapshot`. No I/O here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from pydantic import ValidationError
+
+from experiments.errors import Problem
+from experiments.models import REQUESTED_AT, ExperimentSpec, ExperimentStatus, Metadata, sentences
+from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, Placement, belongs_to, placement
+from experiments.objects import (
+    AGENT,
+    AI_GATEWAY,
+    CONFIG_MAP,
+    EXPERIMENT,
+    TEST_WORKFLOW_TEMPLATE,
+    Object,
+    ObjectRef,
+    Resource,
+    Source,
+)
+from experiments.options import OWN_NAMESPACE, Options
+
+OTEL_CONFIG = "otel-config"
+GATEWAY_NAMESPACE = "ai-gateway"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An Experiment as far as it can be understood: `spec` is None, and `errors` say why, where it breaks the rules.
+
+    An object that the CRD would refuse today may still exist, from a time with weaker rules, and still has to go away
+    cleanly when it is deleted.
+    """
+
+    obj: Object
+    options: Options
+    meta: Metadata
+    status: ExperimentStatus
+    spec: ExperimentSpec | None
+    errors: list[str]
+
+    @classmethod
+    def of(cls, obj: Object, options: Options) -> Subject:
+        spec, errors = None, []
+        try:
+            spec = ExperimentSpec.model_validate(obj.get("spec"))
+        except ValidationError as error:
+            errors = [f"spec.{line}".replace(".(root)", "") for line in sentences(error)]
+        try:
+            status = ExperimentStatus.model_validate(obj.get("status", {}))
+        except ValidationError:
+            status = ExperimentStatus()  # to be written anew
+        return cls(obj, options, Metadata.model_validate(obj["metadata"]), status, spec, errors)
+
+    @property
+    def being_deleted(self) -> bool:
+        return self.meta.deletion_timestamp is not None
+
+    @property
+    def requested_at(self) -> str | None:
+        """When a person last asked for a run, in that person's spelling."""
+        return self.meta.annotations.get(REQUESTED_AT)
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef(EXPERIMENT, self.meta.namespace, self.meta.name)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return placement(self.meta.namespace, self.meta.name, self.options)
+
+    @property
+    def agent(self) -> ObjectRef:
+        ref = self._spec.agent_ref
+        return ObjectRef(AGENT, ref.namespace or self.meta.namespace, ref.name)
+
+    @property
+    def gateway(self) -> ObjectRef | None:
+        ref = self._spec.ai_gateway_ref
+        return ObjectRef(AI_GATEWAY, ref.namespace or GATEWAY_NAMESPACE, ref.name) if ref else None
+
+    @property
+    def otel_configs(self) -> tuple[ObjectRef, ...]:
+        """Where the OTLP endpoint is looked for, in order."""
+        namespaces = dict.fromkeys((self.meta.namespace, self.placement.namespace))
+        return tuple(ObjectRef(CONFIG_MAP, namespace, OTEL_CONFIG) for namespace in namespaces)
+
+    @cached_property
+    def templates(self) -> dict[str, ObjectRef]:
+        """The template of each phase that this Experiment runs, in the order of the phases."""
+        names = self.options.templates
+        phases = {"run": names.run, "evaluate": names.evaluate, "publish": names.publish, "visualize": names.visualize}
+        if self._spec.inline is None:
+            phases = {"setup": names.setup, **phases}
+        return {
+            phase: ObjectRef(TEST_WORKFLOW_TEMPLATE, self.placement.namespace, name) for phase, name in phases.items()
+        }
+
+    @property
+    def workflow_namesake(self) -> ObjectRef:
+        """A template of the workflow's name: Testkube's scheduler cannot tell the two apart."""
+        workflow = self.placement.test_workflow
+        return ObjectRef(TEST_WORKFLOW_TEMPLATE, workflow.namespace, workflow.name)
+
+    @cached_property
+    def dependencies(self) -> tuple[ObjectRef, ...]:
+        """Everything that a plan for this Experiment reads besides its children."""
+        if self.spec is None:
+            return ()
+        gateways = (self.gateway,) if self.gateway else ()
+        return (self.agent, *gateways, *self.otel_configs, *self.templates.values(), self.workflow_namesake)
+
+    @property
+    def remembered_children(self) -> tuple[ObjectRef, ...]:
+        by_kind = {resource.kind: resource for resource in CHILD_SUFFIXES}
+        return tuple(
+            ObjectRef(by_kind[r.kind], r.namespace or self.meta.namespace, r.name)
+            for r in self.status.generated_resources
+            if r.kind in by_kind
+        )
+
+    @cached_property
+    def known_children(self) -> tuple[ObjectRef, ...]:
+        """Children by today's names and, after a move to another namespace, by those that the status remembers."""
+        return tuple(dict.fromkeys((*self.placement.children, *self.remembered_children)))
+
+    @property
+    def _spec(self) -> ExperimentSpec:
+        if self.spec is None:
+            raise ValueError(f"{self.ref} has no valid spec")
+        return self.spec
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`objects` holds what was found under every reference read; a reference that is missing there does not exist.
+
+    `refused` are children that could not be read, and why.
+    """
+
+    subject: Subject
+    objects: Mapping[ObjectRef, Object]
+    unserved: frozenset[Resource] = field(default_factory=frozenset)
+    refused: Mapping[ObjectRef, Problem] = field(default_factory=dict)
+
+    def get(self, ref: ObjectRef | None) -> Object | None:
+        return self.objects.get(ref) if ref else None
+
+    def is_own(self, ref: ObjectRef) -> bool:
+        meta = self.subject.meta
+        obj = self.objects.get(ref)
+        return obj is not None and belongs_to(obj, meta.namespace, meta.name, meta.uid)
+
+    @cached_property
+    def own_children(self) -> list[ObjectRef]:
+        """The children that exist, in order of creation; where there are several of a kind, by name."""
+        found = sorted((ref for ref in self.objects if ref.resource in CHILD_SUFFIXES and self.is_own(ref)), key=str)
+        return [ref for kind in CHILD_SUFFIXES for ref in found if ref.resource == kind]
+
+    def with_object(self, ref: ObjectRef, obj: Object | None) -> Snapshot:
+        """This snapshot after `obj` was written under `ref`, or, for None, deleted."""
+        objects = {**self.objects}
+        if obj is None:
+            objects.pop(ref, None)
+        else:
+            objects[ref] = obj
+        return replace(self, objects=objects)
+
+
+def sources(options: Options) -> list[Source]:
+    """What has to be watched so that every snapshot can be taken from caches.
+
+    Children are watched in every namespace, also where TESTKUBE_NAMESPACE pointed before it was moved.
+    """
+    own = f"{MANAGED_BY}={MANAGER}"
+    children = [Source(resource, label_selector=own) for resource in CHILD_SUFFIXES]
+    return [Source(EXPERIMENT), *children, *dependency_sources(options)]
+
+
+def dependency_sources(options: Options) -> list[Source]:
+    """What has to be watched so that the dependencies of every Experiment can be read from caches."""
+    everywhere = options.testkube_namespace == OWN_NAMESPACE
+    return [
+        Source(AGENT),
+        Source(AI_GATEWAY),
+        Source(TEST_WORKFLOW_TEMPLATE, namespace="" if everywhere else options.testkube_namespace),
+        Source(CONFIG_MAP, field_selector=f"metadata.name={OTEL_CONFIG}"),
+    ]

@@ -1,0 +1,145 @@
+"""Conditions as other tools expect them: dated by the change of their status, and side by side with others'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiments.conditions import ConditionType, Reason, Report, condition
+from experiments.errors import BY_REASON, Curable, Terminal
+from experiments.models import ExperimentStatus, LastReconciliation
+from experiments.objects import CONFIG_MAP, ObjectRef
+
+LATER = "2026-11-24T00:00:00Z"
+FOREIGN = {
+    "type": "Approved",
+    "status": "True",
+    "reason": "Manager",
+    "message": "",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+}
+
+
+def written(made: Any, time: str) -> dict[str, Any]:
+    """What a run at `time` would write."""
+    run = LastReconciliation(workflow_id="w", run_id="r", time=time)
+    patch: dict[str, Any] = made.plan().report.status(made.subject.status, run)["status"]
+    return patch
+
+
+def times(conditions: list[dict[str, Any]]) -> dict[str, str]:
+    return {c["type"]: c["lastTransitionTime"] for c in conditions}
+
+
+def test_of_a_new_experiment(world: Any) -> None:
+    found = written(world(trigger={"enabled": True}), LATER)
+    assert [c["type"] for c in found["conditions"]] == ["AgentResolved", "WorkflowReady", "TriggerReady", "Ready"]
+    assert {c["lastTransitionTime"] for c in found["conditions"]} == {LATER}
+    assert {c["observedGeneration"] for c in found["conditions"]} == {1}
+    assert all(c["message"] for c in found["conditions"])
+
+
+def test_the_transition_time_moves_only_with_the_status(world: Any) -> None:
+    made = world()
+    made.settle()
+    before = times(made.status["conditions"])
+    made.agent(spec={"protocols": [{"type": "A2A"}]})
+    made.edit(aiGatewayRef={"name": "missing"}, agentRef={"name": "agent"})
+    after = times(written(made, LATER)["conditions"])
+    assert after == {"AgentResolved": LATER, "WorkflowReady": LATER, "Ready": LATER}
+    assert LATER not in before.values()
+    made.report()
+    # The message changes now, the status does not.
+    made.edit(aiGatewayRef={"name": "missing-too"})
+    found = written(made, LATER)["conditions"]
+    assert LATER not in times(found).values()
+    assert "missing-too" in next(c["message"] for c in found if c["type"] == "Ready")
+
+
+def test_others_conditions_survive(world: Any) -> None:
+    made = world()
+    made.status["conditions"] = [FOREIGN]
+    assert written(made, LATER)["conditions"][0] == FOREIGN
+    made.settle()
+    assert FOREIGN in made.status["conditions"]
+    assert made.plan().needed is False
+    made.status["conditions"].append({**FOREIGN, "type": "AlsoForeign"})
+    assert made.plan().needed is False
+
+
+def test_a_trigger_that_is_not_wanted_any_more_has_no_condition(world: Any) -> None:
+    made = world(trigger={"enabled": True})
+    made.settle()
+    made.edit(trigger=None)
+    made.settle()
+    assert "TriggerReady" not in times(made.status["conditions"])
+
+
+def test_the_worst_problem_gives_the_reason_and_all_are_named(world: Any) -> None:
+    made = world(aiGatewayRef={"name": "missing"}, schedule={"cron": "0 0 30 2 *"})
+    problems = made.plan().problems
+    assert [problem.reason for problem in problems] == ["InvalidSchedule", "GatewayMissing"]
+    assert made.condition("Ready")[1:] == ("InvalidSchedule", f"{problems[0]} {problems[1]}")
+
+
+def test_the_status_lists_what_there_is(world: Any) -> None:
+    made = world(trigger={"enabled": True})
+    made.settle()
+    assert made.status["generatedResources"] == [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment.default", "namespace": "testkube"},
+        {
+            "apiVersion": "testworkflows.testkube.io/v1",
+            "kind": "TestWorkflow",
+            "name": "weather-workflow.default",
+            "namespace": "testkube",
+        },
+        {
+            "apiVersion": "tests.testkube.io/v1",
+            "kind": "TestTrigger",
+            "name": "weather-trigger.default",
+            "namespace": "testkube",
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "news"),
+    [
+        ({}, False),
+        ({"observedGeneration": 2}, True),
+        ({"agentUrl": "http://other"}, True),
+        ({"generatedResources": []}, True),
+        ({"conditions": []}, True),
+        ({"lastExecution": {"status": "passed"}}, False),
+        ({"lastReconciliation": {"workflowId": "a", "runId": "b", "time": LATER}}, False),
+    ],
+)
+def test_only_what_is_said_differently_is_news(status: dict[str, Any], news: bool) -> None:
+    report = Report(3, (condition(ConditionType.READY, True, "Reconciled", "Fine."),), (), "http://agent", None)
+    child = ObjectRef(CONFIG_MAP, "testkube", "a")
+    report = Report(3, report.conditions, (child,), "http://agent", None)
+    run = LastReconciliation(workflow_id="w", run_id="r", time="2026-11-23T00:00:00Z")
+    said = {**report.status(ExperimentStatus(), run)["status"], **status}
+    assert report.differs_from(ExperimentStatus.model_validate(said)) is news
+
+
+def test_a_requested_run_is_honoured_once(world: Any) -> None:
+    made = world()
+    made.settle()
+    made.metadata["annotations"] = {"testbench.agentic-layer.ai/requested-at": "now"}
+    assert made.plan().needed
+    assert made.settle() == []
+    assert made.plan().needed is False
+    made.metadata["annotations"]["testbench.agentic-layer.ai/requested-at"] = "again"
+    assert made.plan().needed
+
+
+def test_every_error_is_a_reason() -> None:
+    assert set(BY_REASON) < set(Reason)
+    assert all(issubclass(problem, Terminal | Curable) for problem in BY_REASON.values())
+
+
+@pytest.mark.parametrize("name", ["Terminal", "Curable", "Problem"])
+def test_only_leaves_are_reasons(name: str) -> None:
+    assert name not in BY_REASON

@@ -1,0 +1,119 @@
+"""Tokens expire while the service runs; the ones it sends are those that are valid now."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes_asyncio.client import Configuration
+from kubernetes_asyncio.config import incluster_config
+
+from kube import credentials
+from kube.errors import KubeError
+
+# Of kubernetes-asyncio, from Python 3.12 on.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utc:DeprecationWarning")
+
+
+async def token(configuration: Configuration) -> str:
+    """What the next request would send."""
+    value: str = (await configuration.auth_settings())["BearerToken"]["value"]
+    return value
+
+
+def kubeconfig(path: Path, user: dict[str, object]) -> Path:
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": "https://cluster.example:6443"}}],
+                "users": [{"name": "u", "user": user}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+        )
+    )
+    return path
+
+
+PLUGIN = """
+import json, pathlib, sys
+runs = pathlib.Path(sys.argv[1])
+runs.write_text(runs.read_text() + "x" if runs.exists() else "x")
+status = {"token": f"token-{len(runs.read_text())}", "expirationTimestamp": "2020-01-01T00:00:00Z"}
+print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}))
+"""
+
+
+async def test_a_token_from_a_plugin_is_renewed_when_it_has_expired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": ["-c", PLUGIN, str(tmp_path / "runs")],
+    }
+    monkeypatch.setattr(credentials, "_RENEW_SECONDS", 0.0)
+    configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"exec": plugin}))
+    assert configuration.host == "https://cluster.example:6443"
+    assert [await token(configuration), await token(configuration)] == ["Bearer token-2", "Bearer token-3"]
+
+
+async def test_the_plugin_is_not_asked_before_every_request(tmp_path: Path) -> None:
+    plugin = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": ["-c", PLUGIN, str(tmp_path / "runs")],
+    }
+    configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"exec": plugin}))
+    assert [await token(configuration), await token(configuration)] == ["Bearer token-1", "Bearer token-1"]
+
+
+async def test_a_pods_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("first")
+    (tmp_path / "ca.crt").write_text("a certificate")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
+    monkeypatch.setattr(incluster_config, "TOKEN_REFRESH_PERIOD", incluster_config.datetime.timedelta(0))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    configuration = await credentials.load_configuration(None)
+    assert (configuration.host, await token(configuration)) == ("https://10.0.0.1:443", "Bearer first")
+    (tmp_path / "token").write_text("second")
+    assert await token(configuration) == "Bearer second"
+
+
+async def test_a_kubeconfig_given_by_name_goes_before_the_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"token": "mine"}))
+    assert (configuration.host, await token(configuration)) == ("https://cluster.example:6443", "Bearer mine")
+
+
+@pytest.mark.parametrize("text", [None, "", "- a list", "{ broken", "current-context: missing\ncontexts: []"])
+async def test_a_kubeconfig_that_cannot_be_used_is_named(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(KubeError, match=f"cannot use kubeconfig {path}: ."):
+        await credentials.load_configuration(path)
+
+
+@pytest.mark.parametrize(
+    ("environment", "proxy"),
+    [
+        ({"HTTPS_PROXY": "http://proxy.example:3128"}, "http://proxy.example:3128"),
+        ({"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "cluster.example"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_proxy_is_heeded_as_kubectl_does(
+    environment: dict[str, str], proxy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"token": "mine"}))
+    assert configuration.proxy == proxy

@@ -1,0 +1,112 @@
+"""What others need comes first: the finalizer before any child, the ConfigMap before the workflow that mounts it, the
+workflow before the trigger that names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiments.errors import Forbidden, Rejected
+from experiments.names import MANAGED_BY
+from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
+
+FINALIZER = "testbench.agentic-layer.ai/cleanup"
+
+
+def test_elsewhere(world: Any) -> None:
+    made = world(trigger={"enabled": True})
+    assert made.settle() == [
+        f"add finalizer {FINALIZER}",
+        "create ConfigMap testkube/weather-experiment.default",
+        "create TestWorkflow testkube/weather-workflow.default",
+        "create TestTrigger testkube/weather-trigger.default",
+    ]
+
+
+@pytest.mark.parametrize(("setting", "namespace"), [("testkube", "testkube"), (".", "shop")])
+def test_beside_the_experiment(world: Any, setting: str, namespace: str) -> None:
+    made = world(setting, namespace=namespace, trigger={"enabled": True})
+    assert made.settle() == [
+        f"create ConfigMap {namespace}/weather-experiment",
+        f"create TestWorkflow {namespace}/weather-workflow",
+        f"create TestTrigger {namespace}/weather-trigger",
+    ]
+
+
+def test_beside_it_the_experiment_owns_all(world: Any) -> None:
+    made = world(".", trigger={"enabled": True})
+    made.settle()
+    owner = {
+        "apiVersion": "testbench.agentic-layer.ai/v1alpha1",
+        "kind": "Experiment",
+        "name": "weather",
+        "uid": "exp-1",
+    }
+    for child in made.children():
+        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True, "blockOwnerDeletion": True}]
+
+
+def test_elsewhere_the_config_map_owns_the_others(world: Any) -> None:
+    """An owner in another namespace would make the garbage collector delete the child at once."""
+    made = world(trigger={"enabled": True})
+    made.settle()
+    config_map, *others = made.children()
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", **{k: config_map["metadata"][k] for k in ("name", "uid")}}
+    assert "ownerReferences" not in config_map["metadata"]
+    for child in others:
+        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True, "blockOwnerDeletion": True}]
+
+
+@pytest.mark.parametrize("setting", ["testkube", "."])
+def test_every_child_leads_back_to_its_experiment(world: Any, setting: str) -> None:
+    made = world(setting, trigger={"enabled": True})
+    made.settle()
+    for child in made.children():
+        metadata = child["metadata"]
+        assert metadata["labels"] == {
+            MANAGED_BY: "experiment-operator",
+            "testbench.agentic-layer.ai/experiment-uid": "exp-1",
+        }
+        assert metadata["annotations"]["testbench.agentic-layer.ai/experiment"] == "default/weather"
+
+
+def test_a_failed_finalizer_keeps_everything_back(world: Any) -> None:
+    made = world()
+    ref = made.subject.ref
+    planned = made.plan({ref: Forbidden("experiments is forbidden")})
+    assert planned.actions == ()
+    assert [(c.type, c.status, c.reason) for c in planned.report.conditions][-1] == ("Ready", "False", "Forbidden")
+
+
+@pytest.mark.parametrize(("failed", "planned"), [(CONFIG_MAP, []), (TEST_WORKFLOW, [CONFIG_MAP])])
+def test_what_needs_a_failed_child_is_kept_back(world: Any, failed: Any, planned: list[Any]) -> None:
+    made = world(trigger={"enabled": True})
+    ref = next(child for child in made.subject.placement.children if child.resource == failed)
+    found = made.plan({ref: Rejected("no")})
+    assert [action.ref.resource for action in found.actions[1:]] == planned
+    assert {(c.type, c.reason) for c in found.report.conditions} >= {
+        ("WorkflowReady", "Rejected"),
+        ("TriggerReady", "Rejected"),
+        ("Ready", "Rejected"),
+    }
+
+
+def test_a_failed_trigger_leaves_the_workflow_alone(world: Any) -> None:
+    made = world(trigger={"enabled": True})
+    found = made.plan({made.subject.placement.test_trigger: Rejected("no")})
+    assert [action.ref.resource for action in found.actions[1:]] == [CONFIG_MAP, TEST_WORKFLOW]
+    said = {c.type: (c.status, c.reason) for c in found.report.conditions}
+    assert (said["WorkflowReady"], said["TriggerReady"]) == (("True", "Applied"), ("False", "Rejected"))
+    assert TEST_TRIGGER not in {ref.resource for ref in found.report.generated}
+
+
+def test_no_half_of_a_spec_that_breaks_the_rules(world: Any) -> None:
+    """Such an object may exist from a time with weaker rules."""
+    made = world(defaultThreshold=2, trigger={"enabled": "yes"})
+    assert made.plan().actions == ()
+    status, reason, message = made.condition("Ready")
+    assert (status, reason) == ("False", "InvalidSpec")
+    assert "spec.defaultThreshold: " in message
+    assert "spec.trigger.enabled: " in message

@@ -1,0 +1,80 @@
+"""Moving TESTKUBE_NAMESPACE, or switching to each Experiment's own, leaves nothing behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiments.objects import TEST_WORKFLOW_TEMPLATE, ObjectRef
+from experiments.options import Options
+
+PLACES = ["testkube", "tests", ".", "default"]
+FINALIZER = "testbench.agentic-layer.ai/cleanup"
+
+
+def move(made: Any, target: str) -> None:
+    made.options = Options(target)
+    for name in ("setup", "run", "evaluate", "publish", "visualize"):
+        made.template(f"{name}-template")
+
+
+def settled(world: Any, place: str) -> Any:
+    made = world(place, trigger={"enabled": True})
+    made.settle()
+    return made
+
+
+def test_the_new_ones_come_first_and_the_old_ones_go_in_reverse(world: Any) -> None:
+    made = settled(world, "testkube")
+    move(made, "tests")
+    assert made.settle() == [
+        "create ConfigMap tests/weather-experiment.default",
+        "create TestWorkflow tests/weather-workflow.default",
+        "create TestTrigger tests/weather-trigger.default",
+        "delete TestTrigger testkube/weather-trigger.default",
+        "delete TestWorkflow testkube/weather-workflow.default",
+        "delete ConfigMap testkube/weather-experiment.default",
+    ]
+
+
+@pytest.mark.parametrize("target", PLACES)
+@pytest.mark.parametrize("origin", PLACES)
+def test_one_run_is_enough_from_anywhere_to_anywhere(world: Any, origin: str, target: str) -> None:
+    made = settled(world, origin)
+    move(made, target)
+    made.settle()
+    assert made.plan().needed is False
+    namespace = Options(target).testkube_namespace_for("default")
+    assert {child["metadata"]["namespace"] for child in made.children()} == {namespace}
+    assert {resource["namespace"] for resource in made.status["generatedResources"]} == {namespace}
+    assert made.metadata["finalizers"] == ([] if namespace == "default" else [FINALIZER])
+
+
+def test_a_finalizer_guards_leftovers_elsewhere(world: Any) -> None:
+    made = settled(world, "testkube")
+    made.metadata["finalizers"].clear()
+    move(made, ".")
+    actions = [str(action) for action in made.plan().actions]
+    assert (actions[0], actions[-1]) == (f"add finalizer {FINALIZER}", f"remove finalizer {FINALIZER}")
+    made.settle()
+    assert made.plan().needed is False
+
+
+def test_the_old_ones_stay_until_the_new_ones_can_work(world: Any) -> None:
+    made = settled(world, "testkube")
+    move(made, "tests")
+    del made.objects[ObjectRef(TEST_WORKFLOW_TEMPLATE, "tests", "run-template")]
+    assert [str(action) for action in made.plan().actions] == ["create ConfigMap tests/weather-experiment.default"]
+
+
+def test_another_experiments_children_there_are_left_alone(world: Any) -> None:
+    made = settled(world, "testkube")
+    other = ObjectRef(made.subject.placement.config_map.resource, "testkube", "other-experiment.default")
+    made.objects[other] = {
+        **made.objects[made.subject.placement.config_map],
+        "metadata": {"name": other.name, "namespace": "testkube", "uid": "other"},
+    }
+    move(made, "tests")
+    made.settle()
+    assert other in made.objects
