@@ -1,0 +1,71 @@
+"""The reflectors of all sources together: one place to look objects up and to hear of changes.
+
+The watcher reads its snapshots from here. Sources of one resource may overlap or differ in selectors; an object is
+known when one of them covers it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from experiments.objects import ref_of
+from kube.reflector import Change, Reflector, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.objects import Object, ObjectRef, Resource, Source
+    from kube.client import KubeClient
+
+
+class Caches:
+    """Subscribe first, then run as one task. Cached objects are shared: do not change them."""
+
+    def __init__(self, client: KubeClient, sources: Sequence[Source], *, longest_pause: float = 30.0) -> None:
+        """A CRD that was missing is found within `longest_pause` seconds of its arrival."""
+        self._subscribers: list[Callable[[Change], None]] = []
+        self._reflectors = [Reflector(client, source, self._tell, longest_pause=longest_pause) for source in sources]
+
+    def subscribe(self, callback: Callable[[Change], None]) -> None:
+        """Called synchronously with every change, from the first lists on."""
+        self._subscribers.append(callback)
+
+    async def run(self) -> None:
+        """Keep all of them up to date until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for reflector in self._reflectors:
+                tasks.create_task(reflector.run(), name=f"reflector of {reflector.source}")
+
+    @property
+    def synced(self) -> bool:
+        """Whether each source has been listed once, or found not to be served."""
+        return all(reflector.synced for reflector in self._reflectors)
+
+    async def wait_synced(self) -> None:
+        for reflector in self._reflectors:
+            await reflector.wait_synced()
+
+    def get(self, ref: ObjectRef) -> Object | None:
+        found = (reflector.get(ref.namespace, ref.name) for reflector in self._of(ref.resource))
+        return next((obj for obj in found if obj is not None), None)
+
+    def objects(self, resource: Resource) -> list[Object]:
+        """Each object once, even where sources overlap."""
+        found = (obj for reflector in self._of(resource) for obj in reflector.objects())
+        return list({ref_of(resource, obj): obj for obj in found}.values())
+
+    def served(self, resource: Resource) -> bool:
+        """False while its CRD is missing, or nobody has looked yet."""
+        return any(reflector.state is State.SERVED for reflector in self._of(resource))
+
+    def errors(self) -> list[str]:
+        """What keeps caches from being up to date, in words; empty while all is well."""
+        return [reflector.error for reflector in self._reflectors if reflector.error]
+
+    def _of(self, resource: Resource) -> list[Reflector]:
+        return [reflector for reflector in self._reflectors if reflector.source.resource == resource]
+
+    def _tell(self, change: Change) -> None:
+        for callback in self._subscribers:
+            callback(change)

@@ -1,0 +1,295 @@
+"""The calls this service makes to the Kubernetes API: JSON in, JSON out, every failure a `KubeError`.
+
+kubernetes-asyncio gives transport and authentication and nothing else: its typed objects cost ten times as much, and
+its watch neither lists again after 410 nor backs off. Nothing is retried or cached here: `reflector` builds on this to
+read, the worker's activities to write.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from urllib.parse import quote
+
+import aiohttp
+from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.config import ConfigException
+
+from experiments.objects import Object, Source, ref_of
+from kube.credentials import load_configuration
+from kube.errors import Expired, Unavailable, error_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from experiments.objects import ObjectRef, Resource
+
+# Named here because inside the class `list` is a method.
+Objects: TypeAlias = list[Object]
+Page: TypeAlias = tuple[Objects, str]
+Operations: TypeAlias = list[dict[str, Any]]
+Event: TypeAlias = dict[str, Any]  # {"type": "ADDED", "object": {...}}
+
+FIELD_MANAGER = "experiment-operator"
+
+_PAGE_SIZE = 500
+_CONNECT_SECONDS = 5.0
+_CALL = aiohttp.ClientTimeout(total=30, sock_connect=_CONNECT_SECONDS)
+_WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"
+_MERGE_PATCH = "application/merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
+
+
+class KubeClient:
+    """One connection pool to one API server. Close it, or use it as an async context manager.
+
+    Every method raises a leaf of `KubeError`; objects go in and come out as the API server's JSON.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._api = ApiClient(configuration)
+        self._api.user_agent = FIELD_MANAGER
+        # Its own session has two threads look for a proxy and a ~/.netrc before each request: half of a call's CPU.
+        session = self._api.rest_client.pool_manager
+        self._api.rest_client.pool_manager = aiohttp.ClientSession(connector=session.connector)
+        session.detach()
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+        """A client for an explicit kubeconfig, else the pod's service account, else the user's kubeconfig.
+
+        Only reads the configuration, makes no call. Raises KubeError where it is missing or broken.
+        """
+        return cls(await load_configuration(kubeconfig))
+
+    async def close(self) -> None:
+        await self._api.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def get(self, ref: ObjectRef) -> Object:
+        return await self._request(f"get {ref}", "GET", _path_of(ref))
+
+    async def list(
+        self, resource: Resource, *, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> Objects:
+        source = Source(resource, namespace, label_selector, field_selector)
+        return [obj async for page, _ in self.list_pages(source) for obj in page]
+
+    async def list_pages(self, source: Source) -> AsyncIterator[Page]:
+        """All objects of a source, 500 at a time, each page with the resource version that all of them were read at."""
+        query = _selectors(source) | {"limit": str(_PAGE_SIZE)}
+        # Items of built-in kinds come without these two; watch events have them.
+        own = {"apiVersion": source.resource.api_version, "kind": source.resource.kind}
+        while True:
+            answer = await self._request(f"list {source}", "GET", _collection(source.resource, source.namespace), query)
+            try:
+                meta = answer["metadata"]
+                page = [own | item for item in answer["items"] or []], meta["resourceVersion"]
+            except (KeyError, TypeError) as error:
+                raise Unavailable(f"list {source}: the answer is no list") from error
+            yield page
+            if not meta.get("continue"):
+                return
+            query["continue"] = meta["continue"]
+
+    @asynccontextmanager
+    async def watch(
+        self, source: Source, resource_version: str, *, idle_seconds: float, server_seconds: float
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """Events after `resource_version`, bookmarks among them; entered once the server has accepted the watch.
+
+        They end when the server ends them, which it is asked to do after `server_seconds`, and when nothing has come
+        for `idle_seconds`: a dead connection looks just so. An ERROR event or an unreadable one raises Expired, since
+        the watch cannot be continued from any known version.
+        """
+        call = f"watch {source}"
+        query = _selectors(source) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(max(1, round(server_seconds))),
+        }
+        limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
+        path = _collection(source.resource, source.namespace)
+        async with (
+            self._response(call, "GET", path, query, limits=limits) as response,
+            aclosing(_events(call, response)) as events,
+        ):
+            yield events
+
+    async def create(self, resource: Resource, obj: Object) -> Object:
+        """POST: unlike apply it fails when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
+        ref = ref_of(resource, obj)
+        return await self._request(f"create {ref}", "POST", _collection(resource, ref.namespace), _WRITE, obj)
+
+    async def apply(self, resource: Resource, obj: Object, live: Object) -> Object:
+        """Server-side apply over the object `live` (its managedFields count, their fieldsV1 are not needed).
+
+        Fields that an earlier call set and `obj` no longer has go away; other managers' fields stay, except where `obj`
+        says otherwise. Conflict when `live` is not what is there any more.
+        """
+        ref = ref_of(resource, obj)
+        created_by = _own_update_entry(live)
+        if created_by is not None:
+            live = await self._hand_over_to_apply(ref, live, created_by)
+        guard = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
+        body = obj | {"metadata": obj["metadata"] | guard}
+        query = _WRITE | {"force": "true"}
+        return await self._request(f"apply {ref}", "PATCH", _path_of(ref), query, body, content_type=_APPLY)
+
+    async def merge_patch(self, ref: ObjectRef, patch: Object, *, subresource: str = "") -> Object:
+        """With `metadata.resourceVersion` in the patch: Conflict when the object has changed since.
+
+        A `metadata.uid` guards the object itself in the same way, but the API server ignores it in a `status` patch.
+        """
+        return await self._patch(ref, subresource, patch, _MERGE_PATCH)
+
+    async def json_patch(self, ref: ObjectRef, operations: Operations, *, subresource: str = "") -> Object:
+        """Conflict when a `test` does not hold or a path is not there, in which case nothing is written."""
+        return await self._patch(ref, subresource, operations, _JSON_PATCH)
+
+    async def _patch(self, ref: ObjectRef, subresource: str, body: Object | Operations, content_type: str) -> Object:
+        target = f"/{subresource}" if subresource else ""
+        call = f"patch {subresource} of {ref}" if subresource else f"patch {ref}"
+        return await self._request(call, "PATCH", _path_of(ref) + target, _WRITE, body, content_type=content_type)
+
+    async def delete(self, ref: ObjectRef, *, uid: str, resource_version: str | None = None) -> None:
+        """Ask for the deletion of exactly this object, and in the background of what it owns.
+
+        It may live on while it has finalizers. NotFound when there is none of the name; Conflict when it is another, or
+        with `resource_version` when it has changed since.
+        """
+        preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
+        options = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        await self._request(f"delete {ref}", "DELETE", _path_of(ref), {}, options)
+
+    async def _hand_over_to_apply(self, ref: ObjectRef, live: Object, index: int) -> Object:
+        """Turn the managedFields entry that `create` left into one of apply's.
+
+        A POST is recorded as operation Update, and apply removes only fields that an Apply entry owns: without this, a
+        field of the created object that is no longer generated would stay for ever.
+        """
+        entry = f"/metadata/managedFields/{index}"
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": live["metadata"]["uid"]},
+            {"op": "test", "path": "/metadata/resourceVersion", "value": live["metadata"]["resourceVersion"]},
+            {"op": "test", "path": f"{entry}/manager", "value": FIELD_MANAGER},
+            {"op": "test", "path": f"{entry}/operation", "value": "Update"},
+            {"op": "replace", "path": f"{entry}/operation", "value": "Apply"},
+        ]
+        return await self.json_patch(ref, operations)
+
+    async def _request(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | Operations | None = None,
+        *,
+        content_type: str = _JSON,
+    ) -> Object:
+        async with self._response(call, method, path, query, body, content_type=content_type) as response:
+            content = await response.read()
+        answer = _decoded(content)
+        if not isinstance(answer, dict):
+            raise Unavailable(f"{call}: the answer is no JSON object: {content[:80]!r}", status=response.status)
+        return answer
+
+    @asynccontextmanager
+    async def _response(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Object | Operations | None = None,
+        *,
+        content_type: str = _JSON,
+        limits: aiohttp.ClientTimeout = _CALL,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A response whose status has been checked. A connection that fails, also while it is read, is Unavailable."""
+        try:
+            response: aiohttp.ClientResponse = await self._api.call_api(
+                path,
+                method,
+                query_params=query or {},
+                header_params={"Accept": _JSON, "Content-Type": content_type},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,  # which also skips kubernetes-asyncio's own check of the status
+                _request_timeout=limits,
+            )
+            async with response:
+                if response.status >= 400:
+                    retry_after = response.headers.get("Retry-After")
+                    raise error_for(call, response.status, await response.read(), retry_after)
+                yield response
+        except TimeoutError as error:
+            raise Unavailable(f"{call}: no answer in time") from error
+        except (aiohttp.ClientError, OSError, ConfigException) as error:
+            raise Unavailable(f"{call}: {error}") from error
+
+
+def _collection(resource: Resource, namespace: str) -> str:
+    root = "apis" if "/" in resource.api_version else "api"
+    where = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/{root}/{resource.api_version}{where}/{resource.plural}"
+
+
+def _path_of(ref: ObjectRef) -> str:
+    return f"{_collection(ref.resource, ref.namespace)}/{quote(ref.name, safe='')}"
+
+
+def _selectors(source: Source) -> dict[str, str]:
+    query = {"labelSelector": source.label_selector, "fieldSelector": source.field_selector}
+    return {key: value for key, value in query.items() if value}
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+async def _events(call: str, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+    """One JSON document a line. What follows the last newline is half an event: the next watch has it again."""
+    rest = b""
+    with suppress(TimeoutError):  # silence
+        async for chunk in response.content.iter_any():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                yield _event(call, line)
+
+
+def _event(call: str, line: bytes) -> Event:
+    try:
+        event: Event = json.loads(line)
+        if event["type"] != "ERROR":
+            return event
+        words, status = event["object"]["message"], event["object"]["code"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Expired(f"{call}: an event that cannot be read: {line[:80]!r}") from error
+    raise Expired(f"{call}: {words}", status=status)
+
+
+def _own_update_entry(live: Object) -> int | None:
+    """Where in managedFields `create` is recorded; None once an apply owns the fields."""
+    ours = {
+        entry["operation"]: index
+        for index, entry in enumerate(live["metadata"].get("managedFields") or [])
+        if entry["manager"] == FIELD_MANAGER and not entry.get("subresource")
+    }
+    # With both there, the API server would keep only one of two Apply entries, and lose track of the other's fields.
+    return None if "Apply" in ours else ours.get("Update")

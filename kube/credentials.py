@@ -1,0 +1,75 @@
+"""Where the API server is and who we are there: from a kubeconfig, or from the pod's service account.
+
+Used once, by `KubeClient.connect`. Credentials that expire are renewed by a hook that the configuration carries, and
+that kubernetes-asyncio calls before each request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import yaml
+from kubernetes_asyncio.client import Configuration
+from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
+from kube.errors import KubeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_RENEW_SECONDS = 60.0
+
+
+async def load_configuration(kubeconfig: Path | None) -> Configuration:
+    """Raises KubeError with a sentence on what is missing or broken."""
+    configuration = Configuration()
+    # From 3.13 on, Python refuses CA certificates without a key identifier. Many clusters have such; Go accepts them.
+    configuration.disable_strict_ssl_verification = True
+    if kubeconfig is not None or not _load_service_account(configuration):
+        await _load_kubeconfig(configuration, kubeconfig)
+    configuration.proxy = configuration.proxy or _proxy_for(configuration.host or "")
+    return configuration
+
+
+def _load_service_account(configuration: Configuration) -> bool:
+    """Whether this is a pod. The configuration then carries kubernetes-asyncio's own renewal of the pod's token."""
+    try:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException:
+        return False
+    return True
+
+
+async def _load_kubeconfig(configuration: Configuration, path: Path | None) -> None:
+    where = f"kubeconfig {path}" if path else "the default kubeconfig"
+    try:
+        loader = await load_kube_config(
+            config_file=path and str(path), client_configuration=configuration, persist_config=False
+        )
+    except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise KubeError(f"cannot use {where}: {' '.join(str(error).split())}") from error
+    configuration.refresh_api_key_hook = _Renewal(loader)
+
+
+def _proxy_for(host: str) -> str | None:
+    """HTTPS_PROXY and NO_PROXY, as kubectl heeds them."""
+    url = urlsplit(host)
+    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
+
+
+class _Renewal:
+    """Renews a kubeconfig's token (exec plugin, OIDC, token file) when it is about to expire; looks once a minute."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+        self._next = asyncio.get_running_loop().time() + _RENEW_SECONDS
+
+    async def __call__(self, configuration: Configuration) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._next:
+            return
+        self._next = now + _RENEW_SECONDS  # before the wait, so that concurrent requests do not renew as well
+        await self._loader.load_and_set(configuration)
