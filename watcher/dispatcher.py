@@ -1,0 +1,145 @@
+"""From cluster events to workflow starts: asks of each changed Experiment whether its plan would do anything.
+
+Level-triggered: an Experiment is looked at again after anything that it concerns, and what decides is how things are,
+not what happened. The hard part is the service's own writes: caches lag behind the worker, so an Experiment in the
+middle of its run looks as if much were to do. Hence two kinds of judgement:
+
+- What this service does not write (generation, deletion, Agent, templates, …) is believed at once. It is the plan's
+  `cause`, and a cause starts one run, or wakes the one that is open.
+- What it does write (children, status) is believed only once the run that may be writing it has reported, or has been
+  silent for long; and a child is looked at in the API server before a run is started on its account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from experiments.drift import is_outdated
+from experiments.names import CHILD_SUFFIXES
+from experiments.objects import ObjectRef
+from experiments.plan import Plan, plan
+from experiments.reasons import reasons
+from experiments.reconciliation import Target, Wakeup
+from experiments.snapshot import Subject
+from kube.client import KubeClient
+from kube.errors import Forbidden, NotFound, NotServed
+from kube.reflector import Change
+from watcher.queue import WorkQueue
+from watcher.snapshots import Snapshots
+
+log = structlog.get_logger(__name__)
+
+Start = Callable[[Target, Wakeup], Awaitable[str]]
+"""Starts or wakes the workflow of an Experiment; returns the id of the run."""
+
+_AFTER_REPORT = 0.5
+_SILENCE = 30.0
+_LONGEST = 600.0
+
+
+@dataclass(slots=True)
+class Dispatched:
+    """What was last started for an Experiment that has not been seen settled since.
+
+    `due` is when (in the loop's time) it is looked at again although nothing new has happened.
+    """
+
+    cause: tuple[object, ...]
+    run_id: str
+    attempt: int
+    due: float
+    reported: bool = False
+
+
+class Dispatcher:
+    """`workers` bounds how many Experiments are judged and started at once."""
+
+    def __init__(self, snapshots: Snapshots, client: KubeClient, start: Start, *, workers: int = 16) -> None:
+        self._snapshots, self._client, self._start = snapshots, client, start
+        self._queue = WorkQueue(self._handle, workers=workers)
+        self._unsettled: dict[ObjectRef, Dispatched] = {}
+
+    def observe(self, change: Change) -> None:
+        for experiment in self._snapshots.concerned(change):
+            self._queue.add(experiment)
+
+    async def run(self) -> None:
+        """Dispatches until cancelled. What was observed before is waiting in the queue."""
+        await self._queue.run()
+
+    async def _handle(self, ref: ObjectRef) -> None:
+        snapshot = self._snapshots.take(ref)
+        found = plan(snapshot) if snapshot else None
+        if found is None or not found.needed:
+            self._unsettled.pop(ref, None)
+            self._queue.forget(ref)
+            return
+        last = self._unsettled.get(ref)
+        if last is None:
+            await self._dispatch(found, attempt=0, certain=not _is_about_own_writes(found))
+        elif last.cause != found.cause:
+            await self._dispatch(found, attempt=0, certain=True)
+        elif self._is_due(last, found):
+            await self._dispatch(found, attempt=last.attempt + 1, certain=False)
+        else:
+            self._queue.add_after(ref, last.due - _now())
+
+    def _is_due(self, last: Dispatched, found: Plan) -> bool:
+        """The run in question gets the time to finish; once it has reported, the caches get the time to catch up."""
+        run = found.snapshot.subject.status.last_reconciliation
+        if not last.reported and run is not None and run.run_id == last.run_id:
+            last.reported = True
+            last.due = min(last.due, _now() + min(_AFTER_REPORT * 4**last.attempt, _LONGEST))
+        return _now() >= last.due
+
+    async def _dispatch(self, found: Plan, *, attempt: int, certain: bool) -> None:
+        subject = found.snapshot.subject
+        ref, cause, due = subject.ref, found.cause, min(_SILENCE * 2**attempt, _LONGEST)
+        run_id = ""
+        if certain or ((found := await self._confirmed(found)).needed and not await self._is_behind(subject)):
+            why = reasons(found)
+            target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
+            run_id = await self._start(target, Wakeup(why, self._snapshots.versions(found.snapshot)))
+            log.info("reconciliation asked for", experiment=str(ref), reasons=why, run_id=run_id)
+        elif attempt == 0:
+            return  # the caches are behind, and will hear of what the API server has told already
+        self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
+        self._queue.add_after(ref, due)
+
+    async def _confirmed(self, found: Plan) -> Plan:
+        """The same plan with the children as they are in the API server now."""
+        snapshot = found.snapshot
+        for ref in dict.fromkeys((*snapshot.subject.known_children, *snapshot.own_children)):
+            try:
+                child = await self._client.get(ref)
+            except (NotFound, NotServed):
+                child = None
+            except Forbidden:
+                continue  # the run meets it, too, and says so in the status
+            snapshot = snapshot.with_object(ref, child)
+        return plan(snapshot)
+
+    async def _is_behind(self, subject: Subject) -> bool:
+        """Whether a run has reported, or the Experiment has gone, and the cache is still to hear of it."""
+        try:
+            live = await self._client.get(subject.ref)
+        except NotFound:
+            return True
+        return bool(live["metadata"]["resourceVersion"] != subject.meta.resource_version)
+
+
+def _is_about_own_writes(found: Plan) -> bool:
+    """Whether it is about children that seem to be missing or edited, which may be no more than a late cache."""
+    subject = found.snapshot.subject
+    if subject.being_deleted or subject.meta.generation != subject.status.observed_generation:
+        return False
+    children = [a for a in found.actions if a.ref.resource in CHILD_SUFFIXES]
+    return any(a.live is None or not is_outdated(list(a.paths)) for a in children)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,81 @@
+"""Snapshots from the watcher's caches, and which Experiments a changed object concerns.
+
+Each Experiment is filed under every object that its plan would read, whether that object exists or not, so that a
+change finds its Experiments without looking at all of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of
+from experiments.objects import EXPERIMENT, Object, ObjectRef, ref_of
+from experiments.options import Options
+from experiments.snapshot import Snapshot, Subject
+from kube.caches import Caches
+from kube.reflector import Change
+
+
+class Snapshots:
+    def __init__(self, caches: Caches, options: Options) -> None:
+        self._caches, self._options = caches, options
+        self._reads: dict[ObjectRef, tuple[ObjectRef, ...]] = {}
+        self._readers: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
+        # Children by the uid they are labelled with, wherever they are: also where they should not be any more.
+        self._children: defaultdict[str, set[ObjectRef]] = defaultdict(set)
+
+    def concerned(self, change: Change) -> Iterable[ObjectRef]:
+        """The Experiments to look at after `change`, which is taken into the index."""
+        if change.ref is None:
+            return [ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)]
+        if change.ref.resource == EXPERIMENT:
+            self._file(change.ref, change.new)
+            return [change.ref]
+        found = set(self._readers.get(change.ref, ()))
+        if change.ref.resource in CHILD_SUFFIXES:
+            for child, known in ((change.old, False), (change.new, True)):
+                if child is None:
+                    continue
+                self._label(change.ref, child, known=known)
+                if owner := experiment_of(child):
+                    found.add(ObjectRef(EXPERIMENT, *owner))
+        return found
+
+    def take(self, ref: ObjectRef) -> Snapshot | None:
+        """None where there is no such Experiment."""
+        obj = self._caches.get(ref)
+        if obj is None:
+            return None
+        subject = Subject.of(obj, self._options)
+        children = {*subject.known_children, *self._children.get(subject.meta.uid, ())}
+        refs = (*subject.dependencies, *children)
+        unserved = {ref.resource for ref in refs if not self._caches.served(ref.resource)}
+        return Snapshot(subject, {ref: found for ref in refs if (found := self._caches.get(ref))}, frozenset(unserved))
+
+    def versions(self, snapshot: Snapshot) -> dict[str, str]:
+        """What the worker has to have seen: dependencies, also where they are missing, and children that exist."""
+        refs = (*snapshot.subject.dependencies, *snapshot.own_children)
+        found = {ref: snapshot.get(ref) for ref in refs}
+        return {str(ref): obj["metadata"]["resourceVersion"] if obj else "" for ref, obj in found.items()}
+
+    def _file(self, experiment: ObjectRef, obj: Object | None) -> None:
+        for ref in self._reads.pop(experiment, ()):
+            self._readers[ref].discard(experiment)
+            if not self._readers[ref]:
+                del self._readers[ref]
+        if obj is None:
+            return
+        subject = Subject.of(obj, self._options)
+        self._reads[experiment] = (*subject.dependencies, *subject.known_children)
+        for ref in self._reads[experiment]:
+            self._readers[ref].add(experiment)
+
+    def _label(self, ref: ObjectRef, child: Object, *, known: bool) -> None:
+        uid = child["metadata"].get("labels", {}).get(UID_LABEL)
+        if uid and known:
+            self._children[uid].add(ref)
+        elif uid:
+            self._children[uid].discard(ref)
+            if not self._children[uid]:
+                del self._children[uid]
