@@ -1,0 +1,178 @@
+"""Runs that are open while workers are upgraded are continued by newer code, which has to go the way they went so far.
+
+`histories/` holds what such runs look like. Where one does not replay any more, the workflow has changed in a way that
+open runs cannot follow: keep both ways with `workflow.patched`, or let open runs drain before the upgrade. They are
+short, and one that newer code cannot continue fails and is begun again, so it is rarely worth more than recording anew:
+
+    pytest tests/workflow/test_replays_saved_histories.py --record-histories
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from temporalio import workflow
+from temporalio.client import WorkflowFailureError, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer
+
+from experiments.plan import Step
+from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
+from worker.workflow import ReconcileExperiment
+
+HISTORIES = Path(__file__).parent / "histories"
+AWAY = ApplicationError("the API server is away", type="ApiUnavailable")
+
+
+async def new_experiment(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP, Step.APPLY_TEST_WORKFLOW, Step.APPLY_TEST_TRIGGER)
+    handle = await experiment.start("generation 1")
+    await handle.result()
+    return handle
+
+
+async def repaired_at_the_second_attempt(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP, news=False)
+    experiment.fails(Step.APPLY_CONFIG_MAP, [AWAY])
+    handle = await experiment.start("ConfigMap edited by kubectl-edit")
+    await handle.result()
+    return handle
+
+
+async def reported_and_waited(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP, times=2)
+    experiment.finds()
+    refused = ApplicationError("may not create ConfigMap", type="Forbidden", non_retryable=True)
+    experiment.fails(Step.APPLY_CONFIG_MAP, [refused, refused])
+    handle = await experiment.start("generation 1")
+    await handle.result()
+    return handle
+
+
+async def woken_by_a_signal(experiment):
+    experiment.finds(problem=("TemplateMissing", "There is no TestWorkflowTemplate run-template."))
+    handle = await experiment.start("generation 1")
+    await experiment.waiting(handle)
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    await experiment.start("TestWorkflowTemplate created")
+    await handle.result()
+    return handle
+
+
+async def looked_again_at_once(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    experiment.finds()
+    experiment.fails(Step.APPLY_CONFIG_MAP, [ApplicationError("already exists", type="Stale", non_retryable=True)])
+    handle = await experiment.start("generation 1")
+    await handle.result()
+    return handle
+
+
+async def failed_for_good(experiment):
+    experiment.finds(problem=("InvalidSchedule", "There is no 31st of February."))
+    handle = await experiment.start("generation 1")
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    return handle
+
+
+async def deleted(experiment):
+    steps = (Step.DELETE_TEST_TRIGGER, Step.DELETE_TEST_WORKFLOW, Step.DELETE_CONFIG_MAP, Step.REMOVE_FINALIZER)
+    experiment.finds(*steps, deleting=True, news=False)
+    handle = await experiment.start("deleted")
+    await handle.result()
+    return handle
+
+
+async def continued_as_new(experiment):
+    experiment.finds()
+    experiment.fails("take_snapshot", [AWAY])
+    async with experiment.stopped_at("take_snapshot") as reached:
+        handle = await experiment.start("generation 1")
+        await reached()
+        for _ in range(20):
+            await asyncio.gather(*(handle.signal(SIGNAL) for _ in range(50)))
+    await handle.result()
+    return handle
+
+
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        new_experiment,
+        repaired_at_the_second_attempt,
+        reported_and_waited,
+        woken_by_a_signal,
+        looked_again_at_once,
+        failed_for_good,
+        deleted,
+        continued_as_new,
+    )
+}
+
+
+@pytest.fixture
+def replayer():
+    """In the sandbox, as by default: what is not deterministic is refused there."""
+    return Replayer(workflows=[ReconcileExperiment], data_converter=pydantic_data_converter)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_runs_today_replays(experiment, replayer, request, kind):
+    handle = await KINDS[kind](experiment)
+    run = experiment.client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
+    history = await run.fetch_history()
+    if request.config.getoption("--record-histories"):
+        save(HISTORIES / f"{kind}.json", history)
+    await replayer.replay_workflow(history)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_ran_before_replays(replayer, kind):
+    await replayer.replay_workflow(saved(kind))
+
+
+def test_nothing_is_saved_that_nobody_can_record():
+    assert {path.stem for path in HISTORIES.glob("*.json")} == set(KINDS)
+
+
+@workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
+class GoesAnotherWay:
+    @workflow.run
+    async def run(self, _: Reconcile) -> None:
+        await workflow.sleep(1)
+
+    @workflow.signal(name=SIGNAL)
+    def wake(self, wakeup: Wakeup | None = None) -> None: ...
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_workflow_that_goes_another_way_is_found_out(kind):
+    replayer = Replayer(workflows=[GoesAnotherWay], data_converter=pydantic_data_converter)
+    with pytest.raises(workflow.NondeterminismError):
+        await replayer.replay_workflow(saved(kind))
+
+
+def saved(kind: str) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"experiment/default/weather/{kind}", (HISTORIES / f"{kind}.json").read_text())
+
+
+def save(path: Path, history: WorkflowHistory) -> None:
+    """One event a line. Without stack traces: they name files of the machine that it was recorded on."""
+    events = [
+        json.dumps(_without_stack_traces(event), separators=(",", ":"))
+        for event in json.loads(history.to_json())["events"]
+    ]
+    path.write_text('{"events": [\n' + ",\n".join(events) + "\n]}\n")
+
+
+def _without_stack_traces(value):
+    if isinstance(value, dict):
+        return {key: _without_stack_traces(part) for key, part in value.items() if key != "stackTrace"}
+    if isinstance(value, list):
+        return [_without_stack_traces(part) for part in value]
+    return value

@@ -1,0 +1,242 @@
+"""The steps of a run: each activity makes the few calls to the API server that its name says.
+
+`take_snapshot` reads and plans; the step activities carry out one action each; `write_status` reports. Between them a
+snapshot stays in this process, brought up to date by each write. A worker that has to go on where another stopped reads
+it again, so a step never depends on where the one before it ran.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+from temporalio import activity
+
+from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
+from experiments.models import FINALIZER, LastReconciliation
+from experiments.names import CHILD_SUFFIXES
+from experiments.objects import EVENT, EXPERIMENT, Object, ObjectRef, Resource
+from experiments.options import Options
+from experiments.plan import Action, Plan, Step, plan
+from experiments.reconciliation import (
+    TAKE_SNAPSHOT,
+    WRITE_STATUS,
+    ActionRequest,
+    Findings,
+    Obstacle,
+    PlannedAction,
+    SnapshotRequest,
+    StatusRequest,
+    Target,
+)
+from experiments.snapshot import Snapshot, Subject
+from kube.caches import Caches
+from kube.client import FIELD_MANAGER, KubeClient
+from kube.errors import AlreadyExists, KubeError, NotFound
+from worker.failures import as_application_error, stale
+from worker.reader import SnapshotReader
+
+log = structlog.get_logger(__name__)
+
+_RUNS_REMEMBERED = 500
+_EVENT_MESSAGE = 1024
+
+
+@dataclass(slots=True)
+class Run:
+    """What this process knows of a run: where it stands, and what was done for it, in words.
+
+    The words are kept because the server drops a workflow task, and the record of its local activities with it, when a
+    signal comes in just before it ends. The steps are then taken again, and find nothing left to do.
+    """
+
+    snapshot: Snapshot | None = None
+    done: list[str] = field(default_factory=list)
+
+
+class Activities:
+    """`caches` hold what Experiments depend on; Experiments and their children are read from the API server."""
+
+    def __init__(self, client: KubeClient, caches: Caches, options: Options) -> None:
+        self._client, self._options = client, options
+        self._reader = SnapshotReader(client, caches, options)
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    def all(self) -> list[Callable[..., Awaitable[object]]]:
+        """To be registered with a Temporal worker."""
+        return [self.take_snapshot, self.write_status, *map(self._step, Step)]
+
+    @activity.defn(name=TAKE_SNAPSHOT)
+    async def take_snapshot(self, request: SnapshotRequest) -> Findings:
+        """Reads the Experiment, what it depends on and its children, and plans."""
+        with as_application_error():
+            snapshot = await self._reader.read(request)
+        run = self._run
+        run.snapshot = snapshot
+        return _findings(plan(snapshot), run.done) if snapshot else Findings(exists=False, done=list(run.done))
+
+    def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
+        @activity.defn(name=step)
+        async def carry_out(request: ActionRequest) -> str:
+            with as_application_error():
+                return await self._carry_out(step, request)
+
+        return carry_out
+
+    async def _carry_out(self, step: Step, request: ActionRequest) -> str:
+        snapshot = await self._resume(request.target)
+        wanted = ObjectRef(_RESOURCES[request.action.kind], request.action.namespace, request.action.name)
+        action = next((a for a in plan(snapshot).actions if (a.step, a.ref) == (step, wanted)), None)
+        if action is None:
+            raise stale(f"{request.action.description}: not needed any more")
+        self._run.snapshot = await self._write(snapshot, action)
+        verb, _, rest = str(action).partition(" ")
+        self._run.done.append(done := f"{_PAST[verb]} {rest}")
+        return done
+
+    async def _write(self, snapshot: Snapshot, action: Action) -> Snapshot:
+        """Carries out one action. Returns the snapshot as it is afterwards."""
+        if action.ref.resource == EXPERIMENT:
+            return await self._write_finalizer(snapshot, wanted=action.step == Step.ADD_FINALIZER)
+        if action.manifest is not None and action.live is None:
+            return snapshot.with_object(action.ref, await self._create(action.ref.resource, action.manifest))
+        if action.manifest is not None and action.live is not None:
+            applied = await self._client.apply(action.ref.resource, action.manifest, action.live)
+            return snapshot.with_object(action.ref, applied)
+        if action.live is not None:
+            try:
+                meta = action.live["metadata"]
+                await self._client.delete(action.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
+            except NotFound:
+                log.info("already gone", object=str(action.ref))
+        return snapshot.with_object(action.ref, None)
+
+    async def _create(self, resource: Resource, manifest: Object) -> Object:
+        try:
+            return await self._client.create(resource, manifest)
+        except NotFound as error:
+            raise NamespaceMissing(str(error)) from error
+
+    async def _write_finalizer(self, snapshot: Snapshot, *, wanted: bool) -> Snapshot:
+        subject = snapshot.subject
+        if not wanted and (left := await self._unguarded_children(subject)):
+            raise CleanupPending(f"Still there: {', '.join(map(str, left))}.")
+        others = [name for name in subject.meta.finalizers if name != FINALIZER]
+        finalizers = [*others, FINALIZER] if wanted else others
+        patch = {"metadata": {"resourceVersion": subject.meta.resource_version, "finalizers": finalizers}}
+        written = await self._client.merge_patch(subject.ref, patch)
+        return replace(snapshot, subject=Subject.of(written, self._options))
+
+    async def _unguarded_children(self, subject: Subject) -> list[ObjectRef]:
+        """Children that would stay for ever without the finalizer: those that the Experiment does not own itself."""
+        return [
+            ref
+            for ref, child in (await self._reader.labelled_children(subject)).items()
+            if all(owner["uid"] != subject.meta.uid for owner in child["metadata"].get("ownerReferences", ()))
+        ]
+
+    @activity.defn(name=WRITE_STATUS)
+    async def write_status(self, request: StatusRequest) -> str:
+        """Writes the status, only through `/status` and only over the version that was planned for, and an Event."""
+        with as_application_error():
+            snapshot = await self._resume(request.target)
+            failures = {_ref(request.failed): _problem(request.failure)} if request.failed and request.failure else {}
+            done = plan(snapshot, failures)
+            report, meta = done.report, snapshot.subject.meta
+            if report is None or not (request.changes or done.is_news):
+                return "nothing to report"
+            info = activity.info()
+            run = LastReconciliation(
+                workflow_id=info.workflow_id or "",
+                run_id=info.workflow_run_id or "",
+                time=request.time,
+                requested_at=report.requested_at,
+            )
+            patch = {
+                "metadata": {"resourceVersion": meta.resource_version},
+                **report.status(snapshot.subject.status, run),
+            }
+            await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
+            self._run.snapshot = None
+            ready = report.conditions[-1]
+            await self._emit(done, "; ".join(request.changes), run)
+        return f"Ready={ready.status} {ready.reason}: {ready.message}"
+
+    async def _emit(self, done: Plan, changes: str, run: LastReconciliation) -> None:
+        """One Event per report. Its name follows from what it says, so that a repeated step does not say it twice."""
+        subject, problem = done.snapshot.subject, next(iter(done.problems), None)
+        reason = problem.reason if problem else "Reconciled"
+        message = " ".join(filter(None, (str(problem) if problem else "", f"{changes}." if changes else "")))
+        if not message:
+            return
+        digest = hashlib.sha256(f"{run.run_id} {run.time} {reason} {message}".encode()).hexdigest()[:16]
+        ref = {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind, "uid": subject.meta.uid}
+        event = {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.kind,
+            "metadata": {"name": f"{subject.meta.name[:200]}.{digest}", "namespace": subject.meta.namespace},
+            "involvedObject": {**ref, "name": subject.meta.name, "namespace": subject.meta.namespace},
+            "type": "Warning" if problem else "Normal",
+            "reason": reason,
+            "message": message[:_EVENT_MESSAGE],
+            "firstTimestamp": run.time,
+            "lastTimestamp": run.time,
+            "count": 1,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+        }
+        try:
+            await self._client.create(EVENT, event)
+        except AlreadyExists:
+            log.debug("Event was written before", experiment=str(subject.ref))
+        except KubeError as error:
+            # The status has said it already, and a run must not stay open for want of an Event.
+            log.warning("Event not written", experiment=str(subject.ref), error=str(error))
+
+    @property
+    def _run(self) -> Run:
+        run_id = activity.info().workflow_run_id or ""
+        run = self._runs.setdefault(run_id, Run())
+        self._runs.move_to_end(run_id)
+        while len(self._runs) > _RUNS_REMEMBERED:
+            self._runs.popitem(last=False)
+        return run
+
+    async def _resume(self, target: Target) -> Snapshot:
+        snapshot = self._run.snapshot
+        if snapshot is None:
+            snapshot = await self._reader.read(SnapshotRequest(target, {}, certain=True))
+        if snapshot is None:
+            raise stale("the Experiment is gone")
+        return snapshot
+
+
+_RESOURCES = {resource.kind: resource for resource in (EXPERIMENT, *CHILD_SUFFIXES)}
+_PAST = {"create": "created", "change": "changed", "delete": "deleted", "add": "added", "remove": "removed"}
+
+
+def _findings(found: Plan, done: list[str]) -> Findings:
+    subject = found.snapshot.subject
+    return Findings(
+        exists=True,
+        generation=subject.meta.generation,
+        deleting=subject.being_deleted,
+        suspended=subject.spec is not None and subject.spec.suspend,
+        actions=[
+            PlannedAction(a.step, a.ref.resource.kind, a.ref.namespace, a.ref.name, str(a)) for a in found.actions
+        ],
+        problems=[Obstacle(p.reason, str(p)) for p in found.problems],
+        news=found.is_news,
+        done=list(done),
+    )
+
+
+def _ref(action: PlannedAction) -> ObjectRef:
+    return ObjectRef(_RESOURCES[action.kind], action.namespace, action.name)
+
+
+def _problem(obstacle: Obstacle) -> Problem:
+    return BY_REASON[obstacle.reason](obstacle.message)

@@ -1,0 +1,63 @@
+"""The worker process: caches of what Experiments depend on, and a Temporal worker with the workflow and its steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.workflow import NondeterminismError
+
+from experiments.options import Options
+from experiments.snapshot import dependency_sources
+from kube.caches import Caches
+from kube.client import KubeClient
+from worker.activities import Activities
+from worker.workflow import ReconcileExperiment
+
+log = structlog.get_logger(__name__)
+
+_GRACE = timedelta(seconds=5)
+_RUNS_AT_ONCE = 16
+
+
+async def run_worker(client: KubeClient, temporal: Client, options: Options, *, task_queue: str, sandbox: bool) -> None:
+    """Works until cancelled; steps under way then have a few seconds to end. `temporal` must be connected, not lazy."""
+    caches = Caches(client, dependency_sources(options))
+    async with asyncio.TaskGroup() as tasks:
+        caching = tasks.create_task(caches.run())
+        await caches.wait_synced()
+        steps = Activities(client, caches, options).all()
+        worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox)
+        log.info("worker is ready", task_queue=task_queue)
+        try:
+            await worker.run()
+        finally:
+            caching.cancel()
+
+
+def temporal_worker(
+    temporal: Client, steps: Sequence[Callable[..., Awaitable[object]]], *, task_queue: str, sandbox: bool
+) -> Worker:
+    """The workflow with its steps.
+
+    The sandbox costs twice the CPU and finds what is not deterministic, so tests run in it and production need not.
+    """
+    return Worker(
+        temporal,
+        task_queue=task_queue,
+        workflows=[ReconcileExperiment],
+        activities=steps,
+        workflow_runner=SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner(),
+        # A run that waits may outlive the code that began it. One that newer code cannot continue fails, and the
+        # watcher begins another; by default it would hang for ever, and its Experiment with it.
+        workflow_failure_exception_types=[NondeterminismError],
+        # A run keeps its workflow task while its steps run. With too many at once, all of them become slow, pass the
+        # server's limit for a task, and are begun again.
+        max_concurrent_workflow_tasks=_RUNS_AT_ONCE,
+        graceful_shutdown_timeout=_GRACE,
+    )

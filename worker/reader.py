@@ -1,0 +1,88 @@
+"""Reads the snapshot of one Experiment for the worker, with as few calls as that can be done rightly.
+
+The Experiment and its children come from the API server, what it depends on from caches, unless whoever started the run
+has seen more than those hold.
+"""
+
+from __future__ import annotations
+
+from experiments.errors import Forbidden, Problem
+from experiments.models import FINALIZER
+from experiments.names import CHILD_SUFFIXES, UID_LABEL
+from experiments.objects import EXPERIMENT, Object, ObjectRef, Resource, ref_of
+from experiments.options import Options
+from experiments.reconciliation import SnapshotRequest
+from experiments.snapshot import Snapshot, Subject
+from kube import errors as kube
+from kube.caches import Caches
+from kube.client import KubeClient
+
+
+class SnapshotReader:
+    def __init__(self, client: KubeClient, caches: Caches, options: Options) -> None:
+        self._client, self._caches, self._options = client, caches, options
+
+    async def read(self, request: SnapshotRequest) -> Snapshot | None:
+        """None when this very Experiment does not exist any more, whatever may have taken its name."""
+        target = request.target
+        try:
+            obj = await self._client.get(ObjectRef(EXPERIMENT, target.namespace, target.name))
+        except (kube.NotFound, kube.NotServed):
+            return None
+        subject = Subject.of(obj, self._options)
+        if subject.meta.uid != target.uid:
+            return None
+        found = {ref: await self._dependency(ref, request.seen.get(str(ref))) for ref in subject.dependencies}
+        objects = {ref: obj for ref, obj in found.items() if obj}
+        unserved = frozenset(ref.resource for ref in subject.dependencies if not self._caches.served(ref.resource))
+        snapshot = Snapshot(subject, objects, unserved)
+        return snapshot if _is_new(subject, request) else await self._with_children(snapshot)
+
+    async def labelled_children(self, subject: Subject) -> dict[ObjectRef, Object]:
+        """All that carry the Experiment's uid, in every namespace."""
+        found: dict[ObjectRef, Object] = {}
+        for resource in CHILD_SUFFIXES:
+            try:
+                listed = await self._client.list(resource, label_selector=f"{UID_LABEL}={subject.meta.uid}")
+            except kube.NotServed:
+                continue
+            found |= {ref_of(resource, child): child for child in listed}
+        return found
+
+    async def _dependency(self, ref: ObjectRef, seen: str | None) -> Object | None:
+        """`seen` is the resourceVersion that the run was started upon, empty for none, None where nobody looked."""
+        cached = self._caches.get(ref)
+        version = cached["metadata"]["resourceVersion"] if cached else ""
+        if seen is None or seen == version or (seen and version and int(version) > int(seen)):
+            return cached
+        try:
+            return await self._client.get(ref)
+        except (kube.NotFound, kube.NotServed):
+            return None
+
+    async def _with_children(self, snapshot: Snapshot) -> Snapshot:
+        subject = snapshot.subject
+        objects: dict[ObjectRef, Object] = {}
+        refused: dict[ObjectRef, Problem] = {}
+        unserved: set[Resource] = set()
+        for ref in subject.known_children:
+            try:
+                objects[ref] = await self._client.get(ref)
+            except kube.NotFound:
+                continue
+            except kube.NotServed:
+                unserved.add(ref.resource)
+            except kube.Forbidden as error:
+                refused[ref] = Forbidden(str(error))
+        if FINALIZER in subject.meta.finalizers and (subject.being_deleted or subject.placement.owned):
+            try:
+                objects |= await self.labelled_children(subject)
+            except kube.Forbidden as error:
+                refused[subject.ref] = Forbidden(str(error))
+        return Snapshot(subject, {**snapshot.objects, **objects}, snapshot.unserved | unserved, refused)
+
+
+def _is_new(subject: Subject, request: SnapshotRequest) -> bool:
+    """Whether nothing can have been made for this Experiment yet. If that is wrong, a create finds the name taken."""
+    untouched = subject.status.observed_generation is None and FINALIZER not in subject.meta.finalizers
+    return untouched and not request.certain and not any(str(ref) in request.seen for ref in subject.known_children)

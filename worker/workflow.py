@@ -1,0 +1,202 @@
+"""The workflow: one run brings one Experiment to where the cluster is as planned.
+
+    take a snapshot and plan -> carry out each action -> write the status -> done, or wait and look again
+
+A run completes with what it did, or fails with the condition's reason as error type when only a person can help. What
+time or another object can cure keeps it open. The steps themselves are in `activities`.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import NoReturn, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from experiments.errors import BY_REASON, InternalError, Terminal
+    from experiments.plan import Step
+    from experiments.reconciliation import (
+        SIGNAL,
+        TAKE_SNAPSHOT,
+        WORKFLOW_TYPE,
+        WRITE_STATUS,
+        ActionRequest,
+        Findings,
+        Obstacle,
+        PlannedAction,
+        Reconcile,
+        Result,
+        SnapshotRequest,
+        StatusRequest,
+        Wakeup,
+    )
+
+STALE = "Stale"
+"""Error type of a step that found the cluster changed under its plan: look again at once."""
+
+_T = TypeVar("_T")
+_LOCAL_TIMEOUT = timedelta(seconds=5)
+# Longer than the 30 s that `KubeClient` waits for an answer: its error says more than "StartToClose timeout".
+_TIMEOUT = timedelta(seconds=40)
+_ONCE = RetryPolicy(maximum_attempts=1)
+# An action gives up after a few attempts, so that the status can say what is wrong. Without snapshot or status there is
+# nothing to say and nowhere to say it: they go on until the API server answers.
+_UNTIL_SAID = RetryPolicy(
+    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
+)
+_FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_LONGEST_PAUSE = 300
+_IMPATIENT_PASSES = 3
+_LONG_HISTORY = 1000
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class ReconcileExperiment:
+    @workflow.init
+    def __init__(self, request: Reconcile) -> None:
+        self._target = request.target
+        self._reasons = list(request.reasons)
+        self._changes = list(request.changes)
+        self._unreported: list[str] = []
+        self._released = False
+        self._seen: dict[str, str] = {}
+        self._woken = False
+        for wakeup in request.pending:
+            self.wake(wakeup)
+
+    @workflow.signal(name=SIGNAL)
+    def wake(self, wakeup: Wakeup | None = None) -> None:
+        """Asks for a pass after the present one. Without a `wakeup` it was sent by hand, which Temporal's UI offers."""
+        wakeup = wakeup or Wakeup(["woken by hand"])
+        self._reasons += [why for why in wakeup.reasons if why not in self._reasons]
+        # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
+        self._seen |= wakeup.seen
+        self._woken = True
+
+    @workflow.run
+    async def run(self, _: Reconcile) -> Result:
+        fruitless = 0
+        while True:
+            if workflow.info().get_current_history_length() > _LONG_HISTORY:
+                self._continue_as_new()
+            woken, self._woken = self._woken, False
+            findings, problem = await self._pass(certain=fruitless > 0)
+            if problem is not None and problem.reason in _WAIT_FOR:
+                fruitless = 1 if woken else fruitless + 1
+                await self._pause(fruitless, problem)
+            elif not self._woken:
+                return self._finish(findings, problem)
+
+    async def _pass(self, *, certain: bool) -> tuple[Findings, Obstacle | None]:
+        """Reads, acts and reports once. Returns what was found and what is still in the way."""
+        request = SnapshotRequest(self._target, dict(self._seen), certain)
+        try:
+            findings = await _step(TAKE_SNAPSHOT, request, Findings, _FOR_EVER)
+        except FailureError as error:
+            return Findings(exists=True), _obstacle(TAKE_SNAPSHOT, error)
+        self._changes += [change for change in findings.done if change not in self._changes]
+        changes, failed, failure = await self._act(findings.actions)
+        self._changes += changes
+        self._unreported += changes
+        # The finalizer goes last, once the API server says that nothing is left.
+        released = findings.deleting and failure is None and Step.REMOVE_FINALIZER in {a.step for a in findings.actions}
+        self._released = self._released or released
+        if failure and failure.reason == STALE:
+            return findings, failure
+        if findings.exists and (self._unreported or failure or findings.news):
+            now = workflow.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            report = StatusRequest(self._target, now, self._unreported, failed, failure)
+            try:
+                await _step(WRITE_STATUS, report, str, _FOR_EVER)
+            except FailureError as error:
+                return findings, _obstacle(WRITE_STATUS, error)
+            self._unreported = []
+        return findings, failure or next(iter(findings.problems), None)
+
+    async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Obstacle | None]:
+        changes: list[str] = []
+        for action in actions:
+            try:
+                changes.append(await _step(action.step, ActionRequest(self._target, action), str, _UNTIL_SAID))
+            except FailureError as error:
+                return changes, action, _obstacle(action.step, error)
+        return changes, None, None
+
+    async def _pause(self, fruitless: int, problem: Obstacle) -> None:
+        if problem.reason == STALE and fruitless <= _IMPATIENT_PASSES:
+            return
+        pause = min(2 ** (fruitless - 1), _LONGEST_PAUSE)
+        workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
+        with suppress(TimeoutError):
+            await workflow.wait_condition(lambda: self._woken, timeout=pause)
+        workflow.set_current_details("")
+
+    def _continue_as_new(self) -> NoReturn:
+        """A signal that came since the last pass goes along: it would be lost otherwise."""
+        pending = [Wakeup([], self._seen)] if self._woken else []
+        workflow.continue_as_new(Reconcile(self._target, pending, self._reasons, self._changes))
+
+    def _finish(self, findings: Findings, problem: Obstacle | None) -> Result:
+        outcome = _outcome(findings, self._changes, released=self._released)
+        message = problem.message if problem else _MESSAGES[outcome]
+        result = Result(outcome, message, findings.generation, self._reasons, self._changes)
+        if problem is None:
+            return result
+        result.outcome = problem.reason
+        raise ApplicationError(message, result, type=problem.reason, non_retryable=True)
+
+
+_MESSAGES = {
+    "Reconciled": "The cluster is as the Experiment says.",
+    "Unchanged": "The cluster already was as the Experiment says.",
+    "Suspended": "spec.suspend is true: nothing was touched.",
+    "CleanedUp": "Nothing of the deleted Experiment is left.",
+    "Gone": "The Experiment is gone, or going without anything of this service to clean up.",
+}
+# Everything but what only a person can help with; an error of no known type is a defect, which a new version may cure.
+_WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not issubclass(problem, Terminal))}
+
+
+def _outcome(findings: Findings, changes: list[str], *, released: bool) -> str:
+    if findings.deleting or not findings.exists:
+        return "CleanedUp" if released else "Gone"
+    if findings.suspended:
+        return "Suspended"
+    return "Reconciled" if changes or findings.news else "Unchanged"
+
+
+async def _step(step: str, request: object, result: type[_T], patience: RetryPolicy) -> _T:
+    """Tries a step as a local activity, which costs half; goes on as a regular one where repeating can help.
+
+    The Temporal UI shows attempts and last failure of the second while it is pending. Raises `FailureError`.
+    """
+    try:
+        value: _T = await workflow.execute_local_activity(
+            step, request, result_type=result, start_to_close_timeout=_LOCAL_TIMEOUT, retry_policy=_ONCE
+        )
+    except FailureError as error:
+        cause = _cause(error)
+        if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
+            raise
+        value = await workflow.execute_activity(
+            step, request, result_type=result, start_to_close_timeout=_TIMEOUT, retry_policy=patience
+        )
+    return value
+
+
+def _cause(error: FailureError) -> BaseException | None:
+    """A regular activity's failure comes wrapped, a local activity's may come as it is (SDK 1.35)."""
+    return error.cause if isinstance(error, ActivityError) else error
+
+
+def _obstacle(step: str, error: FailureError) -> Obstacle:
+    if is_cancelled_exception(error):
+        raise error  # nothing is in the way: somebody has cancelled the run
+    cause = _cause(error)
+    if isinstance(cause, ApplicationError) and cause.type in {STALE, *BY_REASON}:
+        return Obstacle(cause.type or "", cause.message)
+    return Obstacle(InternalError.__name__, f"{step}: {cause or error}")
