@@ -1,0 +1,139 @@
+"""Errors as RFC 9457 problems: every answer that is not a success is `application/problem+json` with a sentence.
+
+    Refusal
+    ├── InvalidRequest         422  a parameter is not what it has to be
+    ├── NotFound               404  there is no such Experiment or run
+    └── Unavailable            503  comes with Retry-After
+        ├── NotReady                something that this process needs is missing
+        ├── CachesNotFilled         the first list of Experiments is not in yet
+        └── TemporalUnavailable     Temporal, which keeps the history, does not answer
+
+Routes raise them; `install` also turns everything else into one, from an unknown path to a defect. What caused an error
+is for the log: the caller never sees a stack trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from experiments.models import Part
+from experiments.objects import GROUP
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_SECONDS = 5
+
+
+class Problem(Part):
+    """The body of an error. `type` is stable and names the error; `errors` are its parts where it has several."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[str]
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
+    """`str(refusal)` is the sentence for the caller."""
+
+    status: ClassVar[int]
+    title: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
+
+    @property
+    def type(self) -> str:
+        """A tag URI (RFC 4151): a name that never changes and leads nowhere."""
+        return f"tag:{GROUP},2026:{type(self).__name__}"
+
+
+class InvalidRequest(Refusal):
+    status = 422
+    title = "The request is not understood"
+
+
+class NotFound(Refusal):
+    status = 404
+    title = "Not found"
+
+
+class Unavailable(Refusal):
+    status = 503
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
+
+
+class NotReady(Unavailable):
+    title = "Not ready"
+
+
+class CachesNotFilled(Unavailable):
+    title = "The Experiments are not known yet"
+
+
+class TemporalUnavailable(Unavailable):
+    title = "Temporal does not answer"
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers with these errors, for the OpenAPI page."""
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema(mode="serialization")}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error that leaves a route of `app` a problem."""
+
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> JSONResponse:
+        problem = _problem(request, error.status, str(error), title=error.title, kind=error.type, errors=error.errors)
+        return _answer(problem, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        return await refused(request, InvalidRequest(f"{'; '.join(errors)}.", errors))
+
+    @app.exception_handler(HTTPException)
+    async def routing(request: Request, error: HTTPException) -> JSONResponse:
+        detail = f"{request.method} {request.url.path}: {error.detail}. What there is stands at /docs."
+        return _answer(_problem(request, error.status_code, detail), error.headers or {})
+
+    @app.exception_handler(Exception)
+    async def defect(request: Request, _: Exception) -> JSONResponse:
+        """Starlette raises the error again behind this answer, and uvicorn logs it."""
+        return _answer(_problem(request, 500, "A defect of this service; its log has the details."))
+
+
+def _problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    title: str = "",
+    kind: str = "about:blank",
+    errors: Sequence[str] = (),
+) -> Problem:
+    """Without `title` and `kind`, one that says no more than its HTTP status: RFC 9457, section 4.2.1."""
+    return Problem(
+        type=kind,
+        title=title or HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        errors=list(errors),
+    )
+
+
+def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(problem.model_dump(), problem.status, headers, MEDIA_TYPE)

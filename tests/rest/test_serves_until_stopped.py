@@ -1,0 +1,42 @@
+"""The api as a process runs it: it listens at once, becomes ready, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+
+from api.main import run_api
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+async def test_listens_becomes_ready_and_ends(kube, temporal, port, until):
+    serving = asyncio.create_task(run_api(kube, temporal, host="127.0.0.1", port=port, temporal_ui_url="http://ui"))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+
+        async def answers(path, status):
+            try:
+                return (await http.get(path)).status_code == status
+            except httpx.ConnectError:
+                return False
+
+        await until(lambda: answers("/healthz", 200))
+        await until(lambda: answers("/readyz", 200))
+        assert "items" in (await http.get("/api/v1/experiments")).json()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(serving, 10)
+        with pytest.raises(httpx.TransportError):
+            await http.get("/healthz")
+
+
+async def test_a_taken_port_is_an_error_and_not_the_end_of_the_process(kube, temporal):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        await run_api(kube, temporal, host="127.0.0.1", port=taken.getsockname()[1], temporal_ui_url="http://ui")
