@@ -1,0 +1,102 @@
+"""The command `experiment-operator`: finds the subcommand, reads its settings, runs it.
+
+Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+
+from experiment_operator import settings
+from experiments.models import sentences
+from kube.errors import KubeError
+
+PROGRAM = "experiment-operator"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit code; argparse leaves by `SystemExit` for --help (0) and unknown flags (2)."""
+    name, *arguments = sys.argv[1:] if argv is None else argv or ["--help"]
+    if name in {"-h", "--help"}:
+        print(_usage())
+        return 0
+    if name not in _COMMANDS:
+        print(f"{PROGRAM}: there is no command '{name}'\n\n{_usage()}", file=sys.stderr)
+        return 2
+    kind, run = _COMMANDS[name]
+    sys.argv[0] = f"{PROGRAM} {name}"  # the name that argparse puts into its messages
+    try:
+        chosen = CliApp.run(kind, cli_args=arguments)
+    except (ValidationError, SettingsError) as error:
+        lines = [_flag(line) for line in sentences(error)] if isinstance(error, ValidationError) else [str(error)]
+        print("\n".join(f"{PROGRAM} {name}: {line}" for line in lines), file=sys.stderr)
+        return 2
+    try:
+        return run(chosen) or 0
+    except KubeError as error:
+        print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
+        return 1
+
+
+def _flag(sentence: str) -> str:
+    """`api_port: …` as people wrote it, in the environment or as a flag."""
+    field, _, problem = sentence.partition(": ")
+    return f"--{field.replace('_', '-')} ({field.upper()}): {problem}"
+
+
+def _serve(chosen: settings.ServiceSettings) -> None:
+    from experiment_operator.service import serve  # noqa: PLC0415 - `render` needs neither Temporal nor a web server
+
+    serve(chosen)
+
+
+def _render(chosen: settings.Render) -> int:
+    from experiment_operator.render import render  # noqa: PLC0415
+
+    return render(chosen)
+
+
+def _crd(_: settings.Crd) -> None:
+    from crds import experiment_crd  # noqa: PLC0415
+
+    print(experiment_crd(), end="")
+
+
+def _demo(_: settings.Demo) -> int:
+    from experiment_operator.demo import demo  # noqa: PLC0415
+
+    return demo()
+
+
+def _dev(_: settings.Dev) -> int:
+    from experiment_operator.dev import dev  # noqa: PLC0415
+
+    return dev()
+
+
+_COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] = {
+    "watcher": (settings.Watcher, _serve),
+    "worker": (settings.Worker, _serve),
+    "api": (settings.Api, _serve),
+    "all": (settings.All, _serve),
+    "render": (settings.Render, _render),
+    "crd": (settings.Crd, _crd),
+    "demo": (settings.Demo, _demo),
+    "dev": (settings.Dev, _dev),
+}
+
+
+def _usage() -> str:
+    width = max(map(len, _COMMANDS))
+    lines = [f"  {name:<{width}}  {(kind.__doc__ or '').splitlines()[0]}" for name, (kind, _) in _COMMANDS.items()]
+    return "\n".join(
+        [f"usage: {PROGRAM} COMMAND [FLAGS]", "", *lines, "", f"{PROGRAM} COMMAND --help tells its flags."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

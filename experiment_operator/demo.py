@@ -1,0 +1,240 @@
+"""The command `demo`: the life of one Experiment on a cluster of its own, told by the kubectl commands that lead it.
+
+Every command is run as it is printed, by the real kubectl against a real API server; the service is a process that
+knows nothing of this. Each ✓ is something that was asked of the cluster or of the REST API. The first that does not
+hold ends the demo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from experiment_operator.stack import (
+    AGENT_URL,
+    NAMESPACE,
+    SAMPLE,
+    TESTKUBE_NAMESPACE,
+    Stack,
+    StackError,
+    run,
+    running_stack,
+)
+from experiments.names import MANAGED_BY, MANAGER, placement
+from experiments.objects import Object, ObjectRef
+from experiments.options import Options
+
+_NAME = "weather"
+_CHILDREN = placement(NAMESPACE, _NAME, Options(testkube_namespace=TESTKUBE_NAMESPACE))
+_KINDS = "configmaps,testworkflows,testtriggers"
+_PHASES = ["run-template", "evaluate-template", "publish-template", "visualize-template"]
+_DATASET = {"s3": {"bucket": "datasets", "key": "weather/regression.json"}}
+_HISTORY = f"/api/v1/namespaces/{NAMESPACE}/experiments/{_NAME}/reconciliations"
+_PATIENCE = 20
+_POLL = 0.1
+_SHOWN_LINES = 16
+
+
+def demo() -> int:
+    """Returns 0 when everything held, 1 when something did not, 130 after Ctrl-C."""
+    return run(_demo())
+
+
+async def _demo() -> None:
+    began = time.monotonic()
+    async with running_stack() as stack, httpx.AsyncClient(base_url=stack.api_url, trust_env=False) as http:
+        _tick(f"API server, Temporal and service are up, after {time.monotonic() - began:.1f} s")
+        print(f"  Temporal UI  {stack.cluster.temporal_ui_url}\n  REST         {stack.api_url}/docs")
+        await _Demo(stack, http).run()
+        print(f"\nAll of it held, in {time.monotonic() - began:.0f} s. `make dev` runs the same and leaves it running.")
+
+
+class _Demo:
+    """The steps, in order. `_runs` are the reconciliations that there should have been so far: reasons and outcome."""
+
+    def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:
+        self._cluster = stack.cluster
+        self._http = http
+        self._runs: list[tuple[str, str]] = []
+
+    async def run(self) -> None:
+        await self._apply()
+        await self._look_at_the_children()
+        await self._edit_a_child()
+        await self._disable_the_trigger()
+        await self._switch_to_a_dataset()
+        await self._delete()
+        await self._show_the_history()
+
+    async def _apply(self) -> None:
+        _title("An Experiment is applied, and becomes Ready")
+        await self._kubectl("apply", "-n", NAMESPACE, "-f", _short(SAMPLE))
+        await self._is_ready(1, TriggerReady="Applied")
+        await self._kubectl("wait", "-n", NAMESPACE, f"exp/{_NAME}", "--for=condition=Ready")
+        await self._kubectl("get", "-n", NAMESPACE, "exp")
+        await self._ran("generation 1")
+
+    async def _look_at_the_children(self) -> None:
+        _title("It has become three objects where Testkube finds them")
+        await self._kubectl("get", "-n", TESTKUBE_NAMESPACE, _KINDS, "-l", f"{MANAGED_BY}={MANAGER}")
+        everything = [str(ref) for ref in _CHILDREN.children]
+        await holds("ConfigMap, TestWorkflow and TestTrigger exist, nothing else", self._children, everything)
+        await self._look(_CHILDREN.config_map, r"{.data.experiment\.json}")
+        spec = yaml.safe_load(SAMPLE.read_text(encoding="utf-8"))["spec"]
+        expected = [spec["llmAsAJudgeModel"], *(scenario["name"] for scenario in spec["scenarios"])]
+        await holds("experiment.json names the judge and each scenario", self._experiment_json, expected)
+
+    async def _edit_a_child(self) -> None:
+        _title("Somebody edits a child by hand, and it is put right")
+        before = await self._workflow()
+        patch = {"spec": {"use": [{"name": "something-else"}]}}
+        await self._patch(TESTKUBE_NAMESPACE, "testworkflow", _CHILDREN.test_workflow.name, patch)
+        await holds("the TestWorkflow is as it was before", self._workflow, before)
+        await self._look(_CHILDREN.test_workflow, "{.spec.use[*].name}")
+        await self._ran("TestWorkflow edited by kubectl-patch")
+
+    async def _disable_the_trigger(self) -> None:
+        _title("The trigger is disabled, and goes")
+        await self._patch(NAMESPACE, "exp", _NAME, {"spec": {"trigger": {"enabled": False}}})
+        expected = [str(_CHILDREN.config_map), str(_CHILDREN.test_workflow)]
+        await holds("the TestTrigger is gone, the other two are not", self._children, expected)
+        await self._is_ready(2)
+        await self._ran("generation 2")
+
+    async def _switch_to_a_dataset(self) -> None:
+        _title("The scenarios move to a dataset")
+        await self._patch(NAMESPACE, "exp", _NAME, {"spec": {"scenarios": None, "dataset": _DATASET}})
+        await holds("a setup phase comes first", self._phases, ["setup-template", *_PHASES])
+        await self._look(_CHILDREN.test_workflow, "{.spec.use[0].config}")
+        await holds("it is told which dataset to fetch", self._setup_parameters, _DATASET["s3"])
+        await self._is_ready(3)
+        await self._ran("generation 3")
+
+    async def _delete(self) -> None:
+        _title("The Experiment is deleted, and leaves nothing behind")
+        await self._kubectl("delete", "-n", NAMESPACE, "exp", _NAME, f"--timeout={_PATIENCE}s")
+        await self._kubectl("get", "-A", _KINDS, "-l", f"{MANAGED_BY}={MANAGER}")
+        await holds("no child is left in any namespace", self._children, [])
+        await self._ran("deleted", outcome="CleanedUp")
+
+    async def _show_the_history(self) -> None:
+        _title("What was done and why, from Temporal by REST")
+        _command("curl", str(self._http.base_url.join(_HISTORY)))
+        print(_row("started", "why", "outcome", "took"))
+        for item in reversed(await self._history()):
+            started = datetime.fromisoformat(item["startTime"]).astimezone()
+            took = f"{item['durationSeconds']:.2f} s"
+            print(_row(f"{started:%H:%M:%S}", ", ".join(item["reasons"]), item["outcome"], took))
+            print("\n".join(f"            {change}" for change in item["changes"]))
+        _tick(f"{len(self._runs)} changes, {len(self._runs)} runs: none was missed, and the service never woke itself")
+
+    async def _kubectl(self, *args: str) -> None:
+        """Runs what it prints, and prints the answer."""
+        _command("kubectl", *args)
+        lines = (await self._cluster.kubectl(*args)).rstrip().splitlines() or ["(nothing)"]
+        if len(lines) > _SHOWN_LINES:
+            lines[_SHOWN_LINES - 1 :] = [f"… and {len(lines) - _SHOWN_LINES + 1} lines more"]
+        print("\n".join(f"  {line}".rstrip() for line in lines))
+
+    async def _look(self, child: ObjectRef, path: str) -> None:
+        kind = child.resource.kind.lower()
+        await self._kubectl("get", "-n", child.namespace, kind, child.name, "-o", f"jsonpath={path}")
+
+    async def _patch(self, namespace: str, kind: str, name: str, patch: Object) -> None:
+        await self._kubectl("patch", "-n", namespace, kind, name, "--type=merge", "-p", json.dumps(patch))
+
+    async def _is_ready(self, generation: int, **more: str) -> None:
+        """The status speaks of this generation, knows the agent's URL, and every condition is true."""
+        reasons = {"AgentResolved": "AgentReady", "WorkflowReady": "Applied", **more, "Ready": "Reconciled"}
+        expected: dict[str, Any] = {"observedGeneration": generation, "agentUrl": AGENT_URL}
+        expected |= {kind: f"True {reason}" for kind, reason in reasons.items()}
+        await holds(f"the status of generation {generation} says {', '.join(reasons)}", self._status, expected)
+
+    async def _ran(self, reason: str, *, outcome: str = "Reconciled") -> None:
+        """That there was one more run, for this reason, and that it has ended."""
+        self._runs.append((reason, outcome))
+
+        async def runs() -> list[tuple[str, str]]:
+            return [(", ".join(item["reasons"]), item["outcome"]) for item in reversed(await self._history())]
+
+        await holds(f"one run in Temporal did it, and says why: {reason}", runs, self._runs)
+
+    async def _history(self) -> list[dict[str, Any]]:
+        """Newest first; empty as long as the service cannot answer."""
+        try:
+            response = await self._http.get(_HISTORY)
+        except httpx.TransportError:
+            return []
+        return list(response.json().get("items", ()))
+
+    async def _get(self, *args: str) -> Any:
+        return json.loads(await self._cluster.kubectl("get", *args, "-o", "json"))
+
+    async def _status(self) -> dict[str, Any]:
+        status = (await self._get("-n", NAMESPACE, "exp", _NAME)).get("status", {})
+        said = {c["type"]: f"{c['status']} {c['reason']}" for c in status.get("conditions", ())}
+        return {key: status.get(key) for key in ("observedGeneration", "agentUrl")} | said
+
+    async def _children(self) -> list[str]:
+        found = await self._get("-A", _KINDS, "-l", f"{MANAGED_BY}={MANAGER}")
+        return [f"{o['kind']} {o['metadata']['namespace']}/{o['metadata']['name']}" for o in found["items"]]
+
+    async def _workflow(self) -> Any:
+        return (await self._get("-n", TESTKUBE_NAMESPACE, "testworkflow", _CHILDREN.test_workflow.name))["spec"]
+
+    async def _phases(self) -> list[str]:
+        return [step["name"] for step in (await self._workflow())["use"]]
+
+    async def _setup_parameters(self) -> Any:
+        return (await self._workflow())["use"][0].get("config")
+
+    async def _experiment_json(self) -> list[str]:
+        config_map = await self._get("-n", TESTKUBE_NAMESPACE, "configmap", _CHILDREN.config_map.name)
+        content = json.loads(config_map["data"]["experiment.json"])
+        return [content["llm_as_a_judge_model"], *(scenario["name"] for scenario in content["scenarios"])]
+
+
+async def holds(what: str, ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
+    """Asks until the answer is `expected`. Raises StackError with both when it stays another one."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := await ask()) != expected:
+        if time.monotonic() > deadline:
+            raise StackError(f"this does not hold: {what}\n  expected: {expected}\n  found:    {found}")
+        await asyncio.sleep(_POLL)
+    _tick(what)
+
+
+def _row(started: str, why: str, outcome: str, took: str) -> str:
+    return f"  {started:<10}{why:<40}{outcome:<12}{took}"
+
+
+def _short(path: Path) -> str:
+    """As a person would type it here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _title(text: str) -> None:
+    print(f"\n{_painted('1', text)}")
+
+
+def _command(*words: str) -> None:
+    print(_painted("36", f"$ {shlex.join(words)}"))
+
+
+def _tick(text: str) -> None:
+    print(f"{_painted('32', '✓')} {text}")
+
+
+def _painted(colour: str, text: str) -> str:
+    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text

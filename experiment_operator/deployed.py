@@ -1,0 +1,17 @@
+"""Where the files of `deploy/` are that commands need: an installed wheel has them in this package (pyproject.toml)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def _directory(name: str) -> Path:
+    packaged = Path(__file__).with_name(name)
+    return packaged if packaged.is_dir() else Path(__file__).parents[1] / "deploy" / name
+
+
+TEMPLATES = _directory("testkube")
+"""The five phase templates, as TestWorkflowTemplates."""
+
+SAMPLES = _directory("samples")
+"""Experiments, and the Agent that they evaluate."""

@@ -1,0 +1,140 @@
+"""`experiment-operator render`: what would be applied for files of Experiments, as YAML for `kubectl apply`.
+
+Files become snapshots of a cluster that holds nothing but them, and the same `plan` as everywhere says what to do.
+What it cannot ask a cluster, it assumes: a gateway exists and listens on the default port, an Agent that `--agent-url`
+does not stand for is reached by its Service's name, and no object has a uid, so that children name no owner.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from experiment_operator import documents
+from experiment_operator.deployed import TEMPLATES
+from experiment_operator.documents import Document
+from experiment_operator.settings import Render
+from experiments.errors import ExperimentTooLarge, InvalidSchedule, Problem, TemplateMissing
+from experiments.models import Metadata, parse, sentences
+from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef, Resource
+from experiments.plan import Plan, plan
+from experiments.resolve import OTLP_VARIABLE
+from experiments.snapshot import Snapshot, Subject
+
+
+class _TemplateSpec(BaseModel):
+    config: dict[str, dict[str, Any] | None] | None = None
+
+
+class _Template(BaseModel):
+    """A TestWorkflowTemplate as far as plans read it."""
+
+    metadata: Metadata
+    spec: _TemplateSpec = _TemplateSpec()
+
+
+def render(settings: Render) -> int:
+    """Prints all or, where anything is wrong with the files, only what, to standard error. Returns the exit code."""
+    problems: list[str] = []
+    templates = list(_templates(settings.templates or sorted(TEMPLATES.glob("*.yaml")), problems))
+    all_read = not problems
+    experiments = list(_experiments(settings.files, problems))
+    if not experiments and not problems:
+        problems.append(f"{', '.join(map(str, settings.files))}: no Experiment in there")
+    plans = [(where, plan(_snapshot(obj, templates, settings))) for where, obj in experiments]
+    problems += [
+        f"{where}, {_sentence(problem)}"
+        for where, made in plans
+        for problem in made.problems
+        if all_read or not isinstance(problem, TemplateMissing)
+    ]
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
+        return 2
+    for where, made in plans:
+        for remark in _remarks(made):
+            print(f"{where}: {remark}", file=sys.stderr)
+    manifests = [action.manifest for _, made in plans for action in made.actions if action.manifest]
+    print(documents.write(manifests), end="")
+    return 0
+
+
+def _experiments(files: Iterable[Path], problems: list[str]) -> Iterator[tuple[str, Object]]:
+    """The valid Experiments, with where each was found."""
+    found: dict[ObjectRef, str] = {}
+    for document in _of(EXPERIMENT, files, problems):
+        try:
+            meta = parse(document.content, strict=True).metadata
+        except ValidationError as error:
+            problems += _lines(document, sentences(error))
+            continue
+        ref = ObjectRef(EXPERIMENT, meta.namespace, meta.name)
+        if ref in found:
+            problems.append(f"{document.where}, metadata.name: {ref} was already in {found[ref]}")
+        found[ref] = document.where
+        # Only what a person writes: the rest, in a file that comes from a cluster, is that cluster's state.
+        metadata = {"name": meta.name, "namespace": meta.namespace}
+        yield document.where, {"metadata": metadata, "spec": document.content["spec"]}
+
+
+def _templates(files: Iterable[Path], problems: list[str]) -> Iterator[Object]:
+    for document in _of(TEST_WORKFLOW_TEMPLATE, files, problems):
+        try:
+            _Template.model_validate(document.content)
+        except ValidationError as error:
+            problems += _lines(document, sentences(error))
+        else:
+            yield document.content
+
+
+def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Iterator[Document]:
+    """The objects of this kind in the files. Any other becomes one of `problems`."""
+    for document in (found for file in files for found in documents.read(file, problems)):
+        content = document.content
+        kind = content.get("kind") if isinstance(content, dict) else None
+        if kind != resource.kind:
+            problems.append(f"{document.where}, kind: must be {resource.kind}{f', not {kind}' if kind else ''}")
+        elif content.get("apiVersion") != resource.api_version:
+            problems.append(f"{document.where}, apiVersion: must be {resource.api_version}")
+        else:
+            yield document
+
+
+def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> Snapshot:
+    """A template without a namespace is wherever Testkube reads, as with `kubectl apply -n`."""
+    subject = Subject.of(experiment, settings.options)
+    assumed: dict[ObjectRef, Object] = {}
+    if subject.gateway:
+        assumed[subject.gateway] = {}
+    if settings.agent_url:
+        assumed[subject.agent] = {"status": {"url": settings.agent_url}}
+    if settings.otlp_endpoint:
+        assumed[subject.otel_configs[0]] = {"data": {OTLP_VARIABLE: settings.otlp_endpoint}}
+    for template in templates:
+        meta = template["metadata"]
+        namespace = meta.get("namespace") or subject.placement.namespace
+        assumed[ObjectRef(TEST_WORKFLOW_TEMPLATE, namespace, meta["name"])] = template
+    return Snapshot(subject, {ref: {"metadata": {}, **obj} for ref, obj in assumed.items()})
+
+
+def _lines(document: Document, found: Iterable[str]) -> list[str]:
+    return [f"{document.where}, {sentence}" for sentence in found]
+
+
+def _sentence(problem: Problem) -> str:
+    """With the field in front. What is wrong with a schedule begins with it."""
+    if isinstance(problem, InvalidSchedule):
+        return str(problem)
+    return f"{'spec' if isinstance(problem, ExperimentTooLarge) else 'templates'}: {problem}"
+
+
+def _remarks(made: Plan) -> Iterator[str]:
+    spec = made.snapshot.subject.spec
+    if spec and spec.suspend:
+        yield "spec.suspend is true: nothing is applied"
+    if made.warnings:
+        yield f"nobody sets these parameters of templates, which have no default: {', '.join(made.warnings)}"

@@ -1,0 +1,145 @@
+"""What `demo` and `dev` run on this machine: a local cluster, the service as a process, and a stand-in Agent.
+
+The service is the command `all`, started as anybody would start it. It inherits the environment, so that settings like
+LOG_LEVEL reach it. When it ends by itself, the stack fails with the last lines of its log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import crds
+from experiment_operator.deployed import SAMPLES, TEMPLATES
+from localcluster import LocalCluster, LocalClusterError
+from localcluster.processes import Process, on_free_ports
+
+NAMESPACE = "sample-agents"
+TESTKUBE_NAMESPACE = "testkube"
+SAMPLE = SAMPLES / "experiment-scenarios.yaml"
+AGENT_URL = f"http://weather-agent.{NAMESPACE}.svc.cluster.local:8000"
+_AGENT_STATUS = {"status": {"url": f"{AGENT_URL}/.well-known/agent-card.json"}}
+
+
+class StackError(Exception):
+    """What somebody who runs `demo` or `dev` has to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """`api_url` is where the service answers; its log is `service_log`."""
+
+    cluster: LocalCluster
+    api_url: str
+    service_log: Path
+
+
+@asynccontextmanager
+async def running_stack() -> AsyncIterator[Stack]:
+    """Everything ready, with CRDs, phase templates and Agent; it ends with the context, and nothing of it is kept.
+
+    Raises LocalClusterError, also inside of the context, when the service ends.
+    """
+    print("Starting etcd, kube-apiserver, kube-controller-manager and Temporal ...")
+    async with AsyncExitStack() as ends:
+        cluster = await ends.enter_async_context(LocalCluster.start())
+        await cluster.install(Path(crds.__path__[0]))
+        await _furnish(cluster)
+        print("Starting the service: watcher, worker and api in one process ...")
+        service, api_url = await on_free_ports(1, lambda ports: _start_service(ends, cluster, ports[0]))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(_until_it_ends(service))
+                yield Stack(cluster, api_url, service.log)
+                watching.cancel()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+
+async def _furnish(cluster: LocalCluster) -> None:
+    """What an installation has before the first Experiment. The Agent says where it answers, as its runtime would."""
+    for namespace in (TESTKUBE_NAMESPACE, NAMESPACE):
+        await cluster.kubectl("create", "namespace", namespace)
+    await cluster.kubectl("apply", "-n", TESTKUBE_NAMESPACE, "-f", str(TEMPLATES))
+    await cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLES / "agent.yaml"))
+    patch = ("--subresource=status", "--type=merge", "-p", json.dumps(_AGENT_STATUS))
+    await cluster.kubectl("patch", "-n", NAMESPACE, "agent", "weather-agent", *patch)
+
+
+async def _start_service(ends: AsyncExitStack, cluster: LocalCluster, port: int) -> tuple[Process, str]:
+    url = f"http://127.0.0.1:{port}"
+    directory = cluster.kubeconfig.parent
+    command = [sys.executable, "-m", "experiment_operator", "all"]
+    service = Process.start(command, directory / "service.log", environ=_environment(cluster, port, directory))
+    ends.push_async_callback(service.stop)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await service.until(lambda: _is_ready(http, url))
+    return service, url
+
+
+def _environment(cluster: LocalCluster, port: int, directory: Path) -> dict[str, str]:
+    # What leads to another Temporal (address, namespace, TLS, a profile in a file) is not meant for this one.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+    own = {
+        "API_HOST": "127.0.0.1",
+        "API_PORT": str(port),
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        # The client writes its credentials to temporary files, and the service is killed in the end.
+        "TMPDIR": str(directory),
+    }
+    return {**inherited, **own, **cluster.env()}
+
+
+async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(f"{url}/readyz")).is_success
+    except httpx.TransportError:
+        return False
+
+
+async def _until_it_ends(service: Process) -> None:
+    while service.running:  # noqa: ASYNC110 - there is nothing else that tells
+        await asyncio.sleep(0.1)
+    service.check()
+    raise LocalClusterError("the service was ended from outside")
+
+
+def run(work: Coroutine[Any, Any, None]) -> int:
+    """Runs `work` and returns the exit code: 0, 1 after a failure that it prints, or 128 + the signal that ended it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # whoever reads this through a pipe wants to follow
+    try:
+        return asyncio.run(_until_told(work))
+    except (LocalClusterError, StackError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> int:
+    """The first signal cancels `work`; any other comes while it cleans up, and must not keep it from that."""
+    task = asyncio.create_task(work)
+    told: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        if not told:
+            task.cancel()
+        told.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return 128 + told[0]
+    return 0

@@ -1,0 +1,35 @@
+"""The demo holds on real parts, and leaves nothing of itself behind."""
+
+from __future__ import annotations
+
+import signal
+
+
+async def test_every_step_holds(start):
+    async with start("demo") as demo:
+        assert await demo.ends() == 0, demo.output
+        for shown in (
+            "$ kubectl apply -n sample-agents -f ",
+            "weather   weather-agent   True    Reconciled",
+            '"llm_as_a_judge_model": "gemini-2.5-flash-lite"',
+            "✓ the TestWorkflow is as it was before",
+            "✓ the TestTrigger is gone, the other two are not",
+            '{"bucket":"datasets","key":"weather/regression.json"}',
+            "✓ no child is left in any namespace",
+            "✓ 5 changes, 5 runs",
+            "Temporal UI  http://127.0.0.1:",
+        ):
+            assert shown in demo.output
+        assert "\033" not in demo.output  # colours are for terminals
+        assert not await demo.processes()
+        assert not list(demo.directory.iterdir())
+
+
+async def test_ctrl_c_ends_everything_it_started(start):
+    async with start("demo") as demo:
+        await demo.has_started("kube-apiserver")
+        demo.signal(signal.SIGINT)
+        demo.signal(signal.SIGINT)  # an impatient second one does not keep it from cleaning up
+        assert await demo.ends() == 130
+        assert not await demo.processes()
+        assert not list(demo.directory.iterdir())
