@@ -1,0 +1,62 @@
+"""Worker processes that die by SIGKILL at a given write: `doomed_workers.py < POINTS`, one JSON object a line.
+
+Each line has `queue`, the task queue to work on; `call`, the first words of the write; and `moment`, `before` or
+`after`. Ends when all of them have ended, with exit code 0 if SIGKILL ended each. Forked, since the imports cost more
+than all the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker._worker import load_default_build_id
+
+from experiments.options import Options
+from kube.client import KubeClient
+from worker.main import run_worker
+
+
+class DoomedClient(KubeClient):
+    point: dict[str, str]
+
+    async def _request(self, call: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        doomed = method != "GET" and call.startswith(self.point["call"])
+        if doomed and self.point["moment"] == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = await super()._request(call, method, *args, **kwargs)
+        if doomed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+
+async def work(point: dict[str, str]) -> None:
+    temporal = await Client.connect(os.environ["TEMPORAL_ADDRESS"], data_converter=pydantic_data_converter)
+    async with await DoomedClient.connect() as client:
+        client.point = point
+        await run_worker(client, temporal, Options(), task_queue=point["queue"], sandbox=True)
+
+
+def main() -> int:
+    points = [json.loads(line) for line in sys.stdin]
+    load_default_build_id()  # every worker hashes all code that is loaded; now it is done for all of them
+    processes = {}
+    for point in points:
+        pid = os.fork()
+        if not pid:
+            asyncio.run(work(point))
+            os._exit(1)
+        processes[pid] = point
+    survivors = [point for pid, point in processes.items() if os.waitpid(pid, 0)[1] != signal.SIGKILL]
+    print(*survivors, sep="\n", file=sys.stderr)
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""A worker may die by SIGKILL between any two writes of a run: another one brings the run to its end, nothing doubled.
+
+Each point of death is an Experiment and a task queue of its own, so that all can be tried at once: Temporal gives up on
+a dead worker's task after ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import uuid
+from asyncio.subprocess import PIPE
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from experiments.models import FINALIZER
+from experiments.options import Options
+from experiments.reconciliation import Target, Wakeup
+from kube.client import KubeClient
+from watcher.main import starter
+from worker.main import run_worker
+
+_SCRIPT = Path(__file__).with_name("doomed_workers.py")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Before the first write of a run, or after any other: after one is before the next."""
+
+    run: str
+    moment: str
+    call: str
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.moment} {self.call}"
+
+
+def _points(run: str, *writes: str) -> list[Point]:
+    return [Point(run, "before", writes[0]), *(Point(run, "after", write) for write in writes)]
+
+
+_CHILDREN = ("create ConfigMap", "create TestWorkflow", "create TestTrigger", "patch status", "create Event")
+ELSEWHERE = _points("creation elsewhere", "patch Experiment", *_CHILDREN)
+BESIDE = _points("creation beside Testkube", *_CHILDREN)
+DELETION = _points("deletion", "delete TestTrigger", "delete TestWorkflow", "delete ConfigMap", "patch Experiment")
+
+
+class Case:
+    """The Experiment whose run meets one point of death."""
+
+    def __init__(self, point: Point, world: Any) -> None:
+        self.point, self.world = point, world
+        self.name = self.queue = f"doomed-{uuid.uuid4().hex[:8]}"
+        self.uid = ""
+
+    async def prepare(self, healthy: str) -> None:
+        created = await self.world.create(self.name)
+        self.uid = created["metadata"]["uid"]
+        if self.point in DELETION:
+            await self.start(healthy, "generation 1")
+            await self.finished()
+            await self.world.kube.delete(self.world.ref(self.name), uid=self.uid)
+
+    @property
+    def target(self) -> Target:
+        return Target(self.world.namespace, self.name, self.uid)
+
+    async def start(self, queue: str, reason: str) -> None:
+        await starter(self.world.temporal, queue)(self.target, Wakeup([reason]))
+
+    async def finished(self) -> None:
+        """Waits for the end of the newest run; raises where it failed."""
+        await self.world.temporal.get_workflow_handle(self.target.workflow_id).result()
+
+
+@pytest.fixture(scope="module")
+async def cases(cluster, kube, temporal, running, world_class):
+    """All points of death, after a healthy worker has finished what the dead one began."""
+    namespace = f"bench-{uuid.uuid4().hex[:8]}"
+    await cluster.kubectl("create", "namespace", namespace)
+    elsewhere, beside = (world_class(cluster, kube, temporal, where) for where in (namespace, "testkube"))
+    found = {point: Case(point, beside if point in BESIDE else elsewhere) for point in (*ELSEWHERE, *BESIDE, *DELETION)}
+    async with _workers(cluster, temporal, running, ["healthy"]):
+        await asyncio.gather(*(case.prepare("healthy") for case in found.values()))
+    await asyncio.gather(*(case.start(case.queue, "to be interrupted") for case in found.values()))
+    await _die(cluster, found)
+    async with _workers(cluster, temporal, running, [case.queue for case in found.values()]):
+        await asyncio.gather(*(case.finished() for case in found.values()))
+    yield found
+    await asyncio.gather(*(_remove(case) for case in found.values()))
+
+
+async def _die(cluster, cases):
+    lines = [json.dumps({"queue": case.queue, "call": p.call, "moment": p.moment}) for p, case in cases.items()]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, _SCRIPT), env={**os.environ, **cluster.env()}, stdin=PIPE, start_new_session=True
+    )
+    try:
+        async with asyncio.timeout(60):
+            await process.communicate("\n".join(lines).encode())
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, "not all of them died"
+
+
+def _workers(cluster, temporal, running, queues):
+    async def work(queue):
+        async with await KubeClient.connect(cluster.kubeconfig) as client:
+            await run_worker(client, temporal, Options(), task_queue=queue, sandbox=True)
+
+    return running(*(work(queue) for queue in queues))
+
+
+async def _remove(case):
+    if experiment := await case.world.get(case.world.ref(case.name)):
+        await case.world.kube.merge_patch(case.world.ref(case.name), {"metadata": {"finalizers": None}})
+        await case.world.kube.delete(case.world.ref(case.name), uid=experiment["metadata"]["uid"])
+
+
+@pytest.mark.parametrize("point", [*ELSEWHERE, *BESIDE], ids=str)
+async def test_a_new_experiment_becomes_ready_with_one_of_each_child(cases, point):
+    case = cases[point]
+    status = await case.world.reported(case.name)
+    places = case.world.places(case.name).children
+    assert await case.world.children_of(case.uid) == list(places)
+    assert {(r.kind, r.name, r.namespace) for r in status.generated_resources} == {
+        (ref.resource.kind, ref.name, ref.namespace) for ref in places
+    }
+    experiment = await case.world.kube.get(case.world.ref(case.name))
+    assert experiment["metadata"].get("finalizers", []) == ([] if point in BESIDE else [FINALIZER])
+
+
+@pytest.mark.parametrize("point", [*ELSEWHERE, *BESIDE], ids=str)
+async def test_no_event_says_again_what_another_has_said(cases, point):
+    case = cases[point]
+    messages = [event["message"] for event in await case.world.events(case.name)]
+    assert len(messages) == len(set(messages)) <= 1
+
+
+@pytest.mark.parametrize("point", DELETION, ids=str)
+async def test_of_a_deleted_experiment_nothing_is_left(cases, point):
+    case = cases[point]
+    assert await case.world.get(case.world.ref(case.name)) is None
+    assert await case.world.children_of(case.uid) == []
+
+
+@pytest.mark.parametrize("point", [*ELSEWHERE, *BESIDE, *DELETION], ids=str)
+async def test_it_was_one_run(cases, point):
+    case = cases[point]
+    runs = await case.world.closed_runs(2 if point in DELETION else 1, case.name)
+    assert runs[0].status == WorkflowExecutionStatus.COMPLETED
+    assert (await runs[0].memo())["reasons"] == ["to be interrupted"]

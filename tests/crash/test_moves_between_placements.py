@@ -1,0 +1,90 @@
+"""TESTKUBE_NAMESPACE may change from one start of the service to the next: children follow, nothing stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+import pytest
+
+from experiments.models import FINALIZER
+from experiments.options import OWN_NAMESPACE, Options
+
+TEMPLATES = Path(__file__).parents[2] / "deploy" / "testkube"
+NAMES = ("with-trigger", "without-trigger", "dataset")
+
+
+@pytest.fixture
+async def experiments(world):
+    """Three of them, in a namespace that has the templates as well."""
+    await world.cluster.kubectl("apply", "-n", world.namespace, "-f", str(TEMPLATES))
+    return {
+        "with-trigger": await world.create("with-trigger"),
+        "without-trigger": await world.create("without-trigger", trigger=None),
+        "dataset": await world.create("dataset", scenarios=None, dataset={"url": "https://data.example/weather.csv"}),
+    }
+
+
+@pytest.fixture
+async def elsewhere(cluster):
+    name = f"testkube-{uuid.uuid4().hex[:8]}"
+    await cluster.kubectl("create", "namespace", name)
+    await cluster.kubectl("apply", "-n", name, "-f", str(TEMPLATES))
+    return name
+
+
+async def test_beside_each_experiment(world, serve, experiments):
+    await _settled_in(world, serve, experiments, OWN_NAMESPACE)
+    await world.cluster.kubectl("delete", "exp", "with-trigger", "-n", world.namespace)
+    await _is_gone(world, experiments["with-trigger"])
+
+
+async def test_from_one_namespace_to_another(world, serve, experiments, elsewhere):
+    await _settled_in(world, serve, experiments, "testkube")
+    await _settled_in(world, serve, experiments, elsewhere)
+
+
+async def test_from_a_namespace_to_beside_and_back(world, serve, experiments):
+    await _settled_in(world, serve, experiments, "testkube")
+    await _settled_in(world, serve, experiments, OWN_NAMESPACE)
+    await _settled_in(world, serve, experiments, "testkube")
+
+
+async def test_deleted_before_the_move(world, serve, experiments, elsewhere):
+    await _settled_in(world, serve, experiments, "testkube")
+    for name in NAMES:
+        await world.cluster.kubectl("delete", "exp", name, "-n", world.namespace, "--wait=false")
+    async with serve(Options(testkube_namespace=elsewhere)):
+        await asyncio.gather(*(_is_gone(world, obj) for obj in experiments.values()))
+
+
+async def _settled_in(world, serve, experiments, testkube_namespace):
+    """Runs the service with this setting until it has nothing to do any more, and looks at what is there then."""
+    world.options = Options(testkube_namespace=testkube_namespace)
+    async with serve(world.options):
+        await asyncio.gather(*(_is_placed(world, name, _uid(obj)) for name, obj in experiments.items()))
+
+
+async def _is_placed(world, name, uid):
+    config_map, workflow, trigger = world.places(name).children
+    wanted = [config_map, workflow] if name == "without-trigger" else [config_map, workflow, trigger]
+    finalizers = [] if world.places(name).owned else [FINALIZER]
+
+    async def found():
+        experiment = await world.kube.get(world.ref(name))
+        resources = [(r["kind"], r["namespace"], r["name"]) for r in experiment["status"]["generatedResources"]]
+        return await world.children_of(uid), resources, experiment["metadata"].get("finalizers", [])
+
+    told = wanted, [(ref.resource.kind, ref.namespace, ref.name) for ref in wanted], finalizers
+    await world.reported(name)
+    await world.until(found, lambda answer: answer == told)
+
+
+async def _is_gone(world, obj):
+    await world.until(lambda: world.get(world.ref(obj["metadata"]["name"])), lambda found: found is None)
+    await world.until(lambda: world.children_of(_uid(obj)), lambda found: found == [])
+
+
+def _uid(obj):
+    return obj["metadata"]["uid"]

@@ -1,0 +1,40 @@
+"""The service is not woken by itself: one apply is one run, and a settled cluster is left in peace."""
+
+from __future__ import annotations
+
+import asyncio
+
+from experiments.objects import CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
+
+
+async def test_at_rest_there_are_no_runs_and_no_writes(world):
+    """Ten seconds of watching after 20 creations and 20 edits: each was one run, and nothing comes after."""
+    names = [f"demo-{number}" for number in range(20)]
+    await asyncio.gather(*(world.create(name) for name in names))
+    await asyncio.gather(*(world.reported(name) for name in names))
+    await asyncio.gather(*(world.edit(name, llmAsAJudgeModel="gpt-4o") for name in names))
+    await asyncio.gather(*(world.reported(name) for name in names))
+
+    versions = await _versions(world)
+    await asyncio.sleep(10)
+    assert await _versions(world) == versions
+    runs = await asyncio.gather(*(world.runs(name) for name in names))
+    assert [len(found) for found in runs] == [2] * len(names)
+
+
+async def _versions(world):
+    found = {}
+    for resource in (EXPERIMENT, CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER):
+        for obj in await world.kube.list(resource):
+            meta = obj["metadata"]
+            if world.namespace in {meta["namespace"], meta["name"].rpartition(".")[2]}:
+                found[resource, meta["name"]] = meta["resourceVersion"]
+    return found
+
+
+async def test_an_agent_and_its_experiment_applied_together_are_one_run(world):
+    await world.agent(url="http://weather.svc:8000/.well-known/agent-card.json")
+    await world.create()
+    status = await world.reported()
+    assert status.agent_url == "http://weather.svc:8000"
+    await world.closed_runs(1)
