@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import FastAPI
 from temporalio.client import Client
 
 from api import experiments, health, problems, reconciliations
+from api.access import Access
+from api.dependencies import Parts
 from api.runs import Runs
 from kube.caches import Caches
+from temporal.client import starter
+
+if TYPE_CHECKING:
+    from api.main import ApiConfig
 
 _DESCRIPTION = """What there is of each Experiment, what was done about it, and why.
 
@@ -15,14 +23,11 @@ Errors are problems as in RFC 9457: `application/problem+json` with a stable `ty
 """
 
 
-def create_app(caches: Caches, temporal: Client, *, temporal_ui_url: str) -> FastAPI:
-    """`caches` must cover Experiments and be run by the caller; `temporal` must have the pydantic data converter.
-
-    `temporal_ui_url` is what links into Temporal's UI begin with, as a person's browser reaches it.
-    """
+def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConfig) -> FastAPI:
+    """`caches` must cover `sources` and `name_sources` and be run by the caller."""
     app = FastAPI(title="experiment-operator", version="v1", description=_DESCRIPTION)
-    app.state.caches = caches
-    app.state.runs = Runs(temporal, temporal_ui_url)
+    runs = Runs(temporal, config.temporal_ui_url)
+    Parts(caches, runs, access, config.options, starter(temporal, config.task_queue)).install(app)
     problems.install(app)
     for part in (health, experiments, reconciliations):
         app.include_router(part.router)

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from api.dependencies import Name, Namespace, TheCaches, TheRuns
+from api.dependencies import MayGet, Name, Namespace, TheCaches, TheCaller, TheRuns
 from api.problems import CachesNotFilled, NotFound, documented
 from api.runs import Runs
 from experiments.conditions import ConditionType
@@ -68,17 +68,20 @@ class ExperimentDetail(ExperimentSummary):
     generated_resources: list[GeneratedResource]
 
 
-@router.get("/experiments", summary="List the Experiments of all namespaces", responses=documented(503))
-async def list_experiments(caches: TheCaches, runs: TheRuns) -> ExperimentList:
+@router.get("/experiments", summary="List the Experiments of all namespaces", responses=documented(401, 503))
+async def list_experiments(caches: TheCaches, runs: TheRuns, caller: TheCaller) -> ExperimentList:
     _require_filled(caches)
-    items = [_summary(obj, runs) for obj in caches.objects(EXPERIMENT)]
+    found = caches.objects(EXPERIMENT)
+    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
+    items = [_summary(obj, runs) for obj in found if obj["metadata"]["namespace"] in namespaces]
     return ExperimentList(items=sorted(items, key=lambda item: (item.namespace, item.name)))
 
 
 @router.get(
     "/namespaces/{namespace}/experiments/{name}",
     summary="Show one Experiment: spec, conditions and generated objects",
-    responses=documented(404, 422, 503),
+    dependencies=[MayGet],
+    responses=documented(401, 403, 404, 422, 503),
 )
 async def get_experiment(namespace: Namespace, name: Name, caches: TheCaches, runs: TheRuns) -> ExperimentDetail:
     obj = require_experiment(caches, namespace, name)

@@ -63,6 +63,17 @@ class InvalidRequest(Refusal):
     title = "The request is not understood"
 
 
+class Unauthenticated(Refusal):
+    status = 401
+    title = "Who are you?"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class NotAllowed(Refusal):
+    status = 403
+    title = "Not allowed"
+
+
 class NotFound(Refusal):
     status = 404
     title = "Not found"

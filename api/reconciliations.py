@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.dependencies import Name, Namespace, TheCaches, TheRuns
+from api.dependencies import MayGet, Name, Namespace, TheCaches, TheRuns
 from api.experiments import require_experiment
 from api.problems import documented
 from api.runs import Reconciliation, ReconciliationDetail
@@ -32,7 +32,8 @@ class ReconciliationList(Part):
     "/reconciliations",
     summary="List what was done about an Experiment, newest first",
     description="Also of an Experiment that was deleted, and of earlier ones of the name, while Temporal keeps them.",
-    responses=documented(404, 422, 503),
+    dependencies=[MayGet],
+    responses=documented(401, 403, 404, 422, 503),
 )
 async def list_reconciliations(
     namespace: Namespace, name: Name, caches: TheCaches, runs: TheRuns, limit: Limit = 50
@@ -47,7 +48,8 @@ async def list_reconciliations(
     "/reconciliations/{run_id}",
     summary="Show one run with its steps",
     description="Each step with its attempts and, in words, what it did or why it failed; and what woke the run.",
-    responses=documented(404, 422, 503),
+    dependencies=[MayGet],
+    responses=documented(401, 403, 404, 422, 503),
 )
 async def get_reconciliation(
     namespace: Namespace, name: Name, run_id: UUID, caches: TheCaches, runs: TheRuns

@@ -9,21 +9,17 @@ import asyncio
 import gc
 import signal
 from contextlib import suppress
-from typing import Any
 
 import structlog
 import uvloop
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
 
 from experiment_operator import logs
 from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
 from kube.client import KubeClient
+from temporal.client import connect
 
 log = structlog.get_logger(__name__)
 
-_DEFAULT_ADDRESS = "localhost:7233"
 _RETRY_SECONDS = 1.0
 
 
@@ -62,7 +58,7 @@ async def _serve(settings: ServiceSettings) -> None:
 async def _watch(settings: Watcher, kube: KubeClient) -> None:
     from watcher.main import run_watcher  # noqa: PLC0415
 
-    temporal = await _temporal(lazy=True)
+    temporal = await connect(lazy=True)
     await run_watcher(kube, temporal, settings.options, task_queue=settings.temporal_task_queue)
 
 
@@ -72,7 +68,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
 
     while True:
         try:
-            temporal = await _temporal(lazy=False)
+            temporal = await connect(lazy=False)
             break
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             log.warning("Temporal cannot be reached yet", error=str(error))
@@ -83,13 +79,14 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
 
 
 async def _answer(settings: Api, kube: KubeClient) -> None:
-    from api.main import run_api  # noqa: PLC0415
+    from api.main import ApiConfig, run_api  # noqa: PLC0415
 
-    temporal, ui = await _temporal(lazy=True), str(settings.temporal_ui_url).rstrip("/")
-    await run_api(kube, temporal, host=settings.api_host, port=settings.api_port, temporal_ui_url=ui)
-
-
-async def _temporal(*, lazy: bool) -> Client:
-    """By Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used."""
-    chosen: dict[str, Any] = {"target_host": _DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
-    return await Client.connect(**chosen, data_converter=pydantic_data_converter, lazy=lazy)
+    config = ApiConfig(
+        host=settings.api_host,
+        port=settings.api_port,
+        auth=settings.api_auth,
+        temporal_ui_url=str(settings.temporal_ui_url).rstrip("/"),
+        options=settings.options,
+        task_queue=settings.temporal_task_queue,
+    )
+    await run_api(kube, await connect(lazy=True), config)

@@ -100,11 +100,15 @@ class Worker(ReconcilingSettings):
     ] = False
 
 
-class Api(ServiceSettings):
+class Api(ReconcilingSettings):
     """Serve Experiments and the history of their reconciliations over REST."""
 
     api_host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535, description="port to listen on")] = 8080
+    api_auth: Annotated[
+        Literal["kubernetes", "none"],
+        Field(description="kubernetes: bearer tokens, and RBAC decides; none: everybody may do everything"),
+    ] = "kubernetes"
     temporal_ui_url: Annotated[HttpUrl, Field(description="where people open the Temporal UI, for links")] = HttpUrl(
         "http://localhost:8233"
     )

@@ -92,6 +92,7 @@ def _environment(cluster: LocalCluster, port: int, directory: Path) -> dict[str,
     # What leads to another Temporal (address, namespace, TLS, a profile in a file) is not meant for this one.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
     own = {
+        "API_AUTH": "none",
         "API_HOST": "127.0.0.1",
         "API_PORT": str(port),
         "TEMPORAL_CONFIG_FILE": os.devnull,

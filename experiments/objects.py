@@ -16,7 +16,7 @@ GROUP = "testbench.agentic-layer.ai"
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A kind the API server serves; every one this project uses is namespaced."""
+    """A kind the API server serves. An object of one that is not namespaced has the namespace `""`."""
 
     api_version: str
     kind: str
@@ -50,12 +50,16 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one list-and-watch covers. An empty namespace means all of them; selectors as the API takes them."""
+    """What one list-and-watch covers. An empty namespace means all of them; selectors as the API takes them.
+
+    With `metadata_only` the objects have nothing else, which is enough to know that they exist and whose they are.
+    """
 
     resource: Resource
     namespace: str = ""
     label_selector: str = ""
     field_selector: str = ""
+    metadata_only: bool = False
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""

@@ -6,9 +6,10 @@ both hand the plan the same `Snapshot`. No I/O here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -139,6 +140,14 @@ class Subject:
         return self.spec
 
 
+class Store(Protocol):
+    """Where objects are looked up that somebody keeps up to date; `kube.caches.Caches` is one."""
+
+    def get(self, ref: ObjectRef) -> Object | None: ...
+
+    def served(self, resource: Resource) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """`objects` holds what was found under every reference read; a reference that is missing there does not exist.
@@ -150,6 +159,13 @@ class Snapshot:
     objects: Mapping[ObjectRef, Object]
     unserved: frozenset[Resource] = field(default_factory=frozenset)
     refused: Mapping[ObjectRef, Problem] = field(default_factory=dict)
+
+    @classmethod
+    def take(cls, subject: Subject, store: Store, more: Iterable[ObjectRef] = ()) -> Snapshot:
+        """From a store that covers `sources`. `more` are children known to whoever asks but not by their names."""
+        refs = dict.fromkeys((*subject.dependencies, *subject.known_children, *more))
+        unserved = {ref.resource for ref in refs if not store.served(ref.resource)}
+        return cls(subject, {ref: found for ref in refs if (found := store.get(ref))}, frozenset(unserved))
 
     def get(self, ref: ObjectRef | None) -> Object | None:
         return self.objects.get(ref) if ref else None
@@ -183,6 +199,13 @@ def sources(options: Options) -> list[Source]:
     own = f"{MANAGED_BY}={MANAGER}"
     children = [Source(resource, label_selector=own) for resource in CHILD_SUFFIXES]
     return [Source(EXPERIMENT), *children, *dependency_sources(options)]
+
+
+def name_sources(options: Options) -> list[Source]:
+    """What has to be watched besides `sources` to know which names of children are taken by objects of others."""
+    others = f"{MANAGED_BY}!={MANAGER}"
+    namespace = "" if options.testkube_namespace == OWN_NAMESPACE else options.testkube_namespace
+    return [Source(resource, namespace, others, metadata_only=True) for resource in CHILD_SUFFIXES]
 
 
 def dependency_sources(options: Options) -> list[Source]:

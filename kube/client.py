@@ -40,6 +40,8 @@ _CALL = aiohttp.ClientTimeout(total=30, sock_connect=_CONNECT_SECONDS)
 _WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 _JSON = "application/json"
+_METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+_METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -90,11 +92,12 @@ class KubeClient:
         query = _selectors(source) | {"limit": str(_PAGE_SIZE)}
         # Items of built-in kinds come without these two; watch events have them.
         own = {"apiVersion": source.resource.api_version, "kind": source.resource.kind}
+        path, accept = _collection(source.resource, source.namespace), _METADATA_LIST if source.metadata_only else _JSON
         while True:
-            answer = await self._request(f"list {source}", "GET", _collection(source.resource, source.namespace), query)
+            answer = await self._request(f"list {source}", "GET", path, query, accept=accept)
             try:
                 meta = answer["metadata"]
-                page = [own | item for item in answer["items"] or []], meta["resourceVersion"]
+                page = [{**item, **own} for item in answer["items"] or []], meta["resourceVersion"]
             except (KeyError, TypeError) as error:
                 raise Unavailable(f"list {source}: the answer is no list") from error
             yield page
@@ -120,9 +123,9 @@ class KubeClient:
             "timeoutSeconds": str(max(1, round(server_seconds))),
         }
         limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
-        path = _collection(source.resource, source.namespace)
+        path, accept = _collection(source.resource, source.namespace), _METADATA if source.metadata_only else _JSON
         async with (
-            self._response(call, "GET", path, query, limits=limits) as response,
+            self._response(call, "GET", path, query, limits=limits, accept=accept) as response,
             aclosing(_events(call, response)) as events,
         ):
             yield events
@@ -131,6 +134,12 @@ class KubeClient:
         """POST: unlike apply it fails when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
         ref = ref_of(resource, obj)
         return await self._request(f"create {ref}", "POST", _collection(resource, ref.namespace), _WRITE, obj)
+
+    async def ask(self, resource: Resource, question: Object) -> Object:
+        """POST of what is answered and not stored, like a TokenReview; returns it with its `status`."""
+        call = f"ask for a {resource}"
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **question}
+        return await self._request(call, "POST", _collection(resource, ""), {}, body)
 
     async def apply(self, resource: Resource, obj: Object, live: Object) -> Object:
         """Server-side apply over the object `live` (its managedFields count, their fieldsV1 are not needed).
@@ -198,8 +207,11 @@ class KubeClient:
         body: Object | Operations | None = None,
         *,
         content_type: str = _JSON,
+        accept: str = _JSON,
     ) -> Object:
-        async with self._response(call, method, path, query, body, content_type=content_type) as response:
+        async with self._response(
+            call, method, path, query, body, content_type=content_type, accept=accept
+        ) as response:
             content = await response.read()
         answer = _decoded(content)
         if not isinstance(answer, dict):
@@ -216,6 +228,7 @@ class KubeClient:
         body: Object | Operations | None = None,
         *,
         content_type: str = _JSON,
+        accept: str = _JSON,
         limits: aiohttp.ClientTimeout = _CALL,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response whose status has been checked. A connection that fails, also while it is read, is Unavailable."""
@@ -224,7 +237,7 @@ class KubeClient:
                 path,
                 method,
                 query_params=query or {},
-                header_params={"Accept": _JSON, "Content-Type": content_type},
+                header_params={"Accept": accept, "Content-Type": content_type},
                 body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,  # which also skips kubernetes-asyncio's own check of the status

@@ -13,7 +13,6 @@ middle of its run looks as if much were to do. Hence two kinds of judgement:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import structlog
@@ -28,13 +27,11 @@ from experiments.snapshot import Subject
 from kube.client import KubeClient
 from kube.errors import Forbidden, NotFound, NotServed
 from kube.reflector import Change
+from temporal.client import Start
 from watcher.queue import WorkQueue
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
-
-Start = Callable[[Target, Wakeup], Awaitable[str]]
-"""Starts or wakes the workflow of an Experiment; returns the id of the run."""
 
 _AFTER_REPORT = 0.5
 _SILENCE = 30.0

@@ -48,10 +48,7 @@ class Snapshots:
         if obj is None:
             return None
         subject = Subject.of(obj, self._options)
-        children = {*subject.known_children, *self._children.get(subject.meta.uid, ())}
-        refs = (*subject.dependencies, *children)
-        unserved = {ref.resource for ref in refs if not self._caches.served(ref.resource)}
-        return Snapshot(subject, {ref: found for ref in refs if (found := self._caches.get(ref))}, frozenset(unserved))
+        return Snapshot.take(subject, self._caches, self._children.get(subject.meta.uid, ()))
 
     def versions(self, snapshot: Snapshot) -> dict[str, str]:
         """What the worker has to have seen: dependencies, also where they are missing, and children that exist."""

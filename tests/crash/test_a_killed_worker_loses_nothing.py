@@ -24,7 +24,7 @@ from experiments.models import FINALIZER
 from experiments.options import Options
 from experiments.reconciliation import Target, Wakeup
 from kube.client import KubeClient
-from watcher.main import starter
+from temporal.client import starter
 from worker.main import run_worker
 
 _SCRIPT = Path(__file__).with_name("doomed_workers.py")

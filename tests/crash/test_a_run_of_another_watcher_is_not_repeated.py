@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiments.reconciliation import Target, Wakeup
-from watcher.main import starter
+from temporal.client import starter
 
 
 async def test_a_watcher_that_was_still_looking(world, serve, holding, task_queue):

@@ -23,8 +23,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from api.access import Access, Everybody
 from api.app import create_app
-from experiments.objects import EXPERIMENT, Object, ObjectRef, Source
+from api.main import ApiConfig
+from experiments.objects import EXPERIMENT, Object, ObjectRef
+from experiments.options import Options
 from experiments.plan import Step
 from experiments.reconciliation import (
     SIGNAL,
@@ -42,6 +45,7 @@ from experiments.reconciliation import (
     Wakeup,
     memo,
 )
+from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
 from localcluster import LocalCluster
@@ -49,6 +53,7 @@ from worker.workflow import ReconcileExperiment
 
 _TASK_QUEUE = "rest"
 _UI = "http://temporal.example:8233"
+OPTIONS = Options()
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +69,7 @@ async def kube(kubeconfig: Path) -> AsyncIterator[KubeClient]:
 
 @pytest.fixture(scope="session")
 async def caches(kube: KubeClient) -> AsyncIterator[Caches]:
-    filled = Caches(kube, [Source(EXPERIMENT)])
+    filled = Caches(kube, [*sources(OPTIONS), *name_sources(OPTIONS)])
     task = asyncio.create_task(filled.run())
     await filled.wait_synced()
     yield filled
@@ -78,8 +83,11 @@ def serve() -> Callable[..., Any]:
     """`async with serve(caches, temporal) as api`: a client of the application on these two."""
 
     @asynccontextmanager
-    async def connect(caches: Caches, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
-        app = create_app(caches, temporal, temporal_ui_url=_UI)
+    async def connect(
+        caches: Caches, temporal: Client, access: Access | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        config = ApiConfig(temporal_ui_url=_UI, task_queue=_TASK_QUEUE)
+        app = create_app(caches, temporal, access or Everybody(), config)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             yield client

@@ -97,4 +97,4 @@ async def test_the_api_page_documents_each_operation_and_its_errors(api):
         assert operation["summary"]
         errors = {status: answer for status, answer in operation["responses"].items() if status != "200"}
         assert all(list(answer["content"]) == ["application/problem+json"] for answer in errors.values())
-    assert set(operations[_ONE_DOCUMENTED]["responses"]) == {"200", "404", "422", "503"}
+    assert set(operations[_ONE_DOCUMENTED]["responses"]) == {"200", "401", "403", "404", "422", "503"}

@@ -8,7 +8,7 @@ import socket
 import httpx
 import pytest
 
-from api.main import run_api
+from api.main import ApiConfig, run_api
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def port():
 
 
 async def test_listens_becomes_ready_and_ends(kube, temporal, port, until):
-    serving = asyncio.create_task(run_api(kube, temporal, host="127.0.0.1", port=port, temporal_ui_url="http://ui"))
+    serving = asyncio.create_task(run_api(kube, temporal, ApiConfig(port=port, auth="none")))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
 
         async def answers(path, status):
@@ -39,4 +39,4 @@ async def test_listens_becomes_ready_and_ends(kube, temporal, port, until):
 
 async def test_a_taken_port_is_an_error_and_not_the_end_of_the_process(kube, temporal):
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        await run_api(kube, temporal, host="127.0.0.1", port=taken.getsockname()[1], temporal_ui_url="http://ui")
+        await run_api(kube, temporal, ApiConfig(port=taken.getsockname()[1]))

@@ -1,0 +1,52 @@
+"""The door to Temporal: how every process connects, and how the workflow of an Experiment is started or woken.
+
+The watcher starts runs for what it sees, the api for what a person asks. What a run then does is in `worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+
+from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo
+
+Start = Callable[[Target, Wakeup], Awaitable[str]]
+"""Starts or wakes the workflow of an Experiment; returns the id of the run."""
+
+_DEFAULT_ADDRESS = "localhost:7233"
+_RPC_TIMEOUT = timedelta(seconds=10)
+_SUMMARY_LENGTH = 200
+
+
+async def connect(*, lazy: bool) -> Client:
+    """By Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used.
+
+    Raises RuntimeError, as the SDK does, when one that is not lazy cannot connect.
+    """
+    chosen: dict[str, Any] = {"target_host": _DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
+    return await Client.connect(**chosen, data_converter=pydantic_data_converter, lazy=lazy)
+
+
+def starter(temporal: Client, task_queue: str) -> Start:
+    async def start(target: Target, wakeup: Wakeup) -> str:
+        """Signal-with-start: wakes the open run of this Experiment, or begins one. Never two at a time."""
+        handle = await temporal.start_workflow(
+            WORKFLOW_TYPE,
+            Reconcile(target),
+            id=target.workflow_id,
+            task_queue=task_queue,
+            start_signal=SIGNAL,
+            start_signal_args=[wakeup],
+            memo=memo(target, wakeup.reasons),
+            static_summary=", ".join(wakeup.reasons)[:_SUMMARY_LENGTH],
+            static_details=f"Experiment {target.namespace}/{target.name} (uid {target.uid})",
+            rpc_timeout=_RPC_TIMEOUT,
+        )
+        return handle.result_run_id or ""
+
+    return start
