@@ -14,16 +14,18 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from experiment_operator import documents
 from experiment_operator.deployed import TEMPLATES
-from experiment_operator.documents import Document
 from experiment_operator.settings import Render
+from experiments import documents
+from experiments.documents import Document
 from experiments.errors import ExperimentTooLarge, InvalidSchedule, Problem, TemplateMissing
 from experiments.models import Metadata, parse, sentences
 from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef, Resource
 from experiments.plan import Plan, plan
 from experiments.resolve import OTLP_VARIABLE
 from experiments.snapshot import Snapshot, Subject
+
+_STDIN = Path("-")
 
 
 class _TemplateSpec(BaseModel):
@@ -58,8 +60,7 @@ def render(settings: Render) -> int:
     for where, made in plans:
         for remark in _remarks(made):
             print(f"{where}: {remark}", file=sys.stderr)
-    manifests = [action.manifest for _, made in plans for action in made.actions if action.manifest]
-    print(documents.write(manifests), end="")
+    print(documents.write(manifest for _, made in plans for manifest in made.manifests), end="")
     return 0
 
 
@@ -93,7 +94,7 @@ def _templates(files: Iterable[Path], problems: list[str]) -> Iterator[Object]:
 
 def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Iterator[Document]:
     """The objects of this kind in the files. Any other becomes one of `problems`."""
-    for document in (found for file in files for found in documents.read(file, problems)):
+    for document in (found for file in files for found in _read(file, problems)):
         content = document.content
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind != resource.kind:
@@ -102,6 +103,16 @@ def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Itera
             problems.append(f"{document.where}, apiVersion: must be {resource.api_version}")
         else:
             yield document
+
+
+def _read(file: Path, problems: list[str]) -> Iterator[Document]:
+    name = "stdin" if file == _STDIN else str(file)
+    try:
+        content = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
+    except OSError as error:
+        problems.append(f"{name}: {error.strerror}")
+    else:
+        yield from documents.read(content, name, problems)
 
 
 def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> Snapshot:

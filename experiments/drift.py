@@ -6,6 +6,8 @@ whole, except owner references, to which others may add.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from experiments.manifests import APPLIED
@@ -15,14 +17,24 @@ from experiments.objects import Object
 _IDENTITY = ("apiVersion", "kind")
 
 
-def differences(desired: Object, live: Object) -> list[str]:
-    """Paths of `desired` at which `live` says something else, like `spec.use[0].config.agentUrl`."""
-    return [path for key in desired if key not in _IDENTITY for path in _compare(desired[key], live.get(key), key)]
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`path` is one like `spec.use[0].config.agentUrl`; None where there is nothing."""
+
+    path: str
+    desired: Any
+    live: Any
 
 
-def is_outdated(paths: list[str]) -> bool:
+def differences(desired: Object, live: Object) -> list[Difference]:
+    """Where `live` says something else than `desired`."""
+    found = (_compare(desired[key], live.get(key), key) for key in desired if key not in _IDENTITY)
+    return [difference for some in found for difference in some]
+
+
+def is_outdated(found: Iterable[Difference]) -> bool:
     """Whether the wish has changed, rather than the object: then the digest differs, too."""
-    return f"metadata.annotations[{APPLIED}]" in paths
+    return any(difference.path == f"metadata.annotations[{APPLIED}]" for difference in found)
 
 
 def editor(live: Object) -> str | None:
@@ -32,20 +44,23 @@ def editor(live: Object) -> str | None:
     return newest["manager"] if newest and newest.get("manager") != MANAGER else None
 
 
-def _compare(desired: Any, live: Any, path: str) -> list[str]:
+def _compare(desired: Any, live: Any, path: str) -> Iterator[Difference]:
     if path == "metadata.ownerReferences":
         owners = {owner["uid"]: owner for owner in live or ()}
-        return [] if all(_covers(owner, owners.get(owner["uid"])) for owner in desired) else [path]
-    if isinstance(desired, dict) and isinstance(live, dict):
-        return [p for key, value in desired.items() for p in _compare(value, live.get(key), _below(path, key))]
-    if isinstance(desired, list) and isinstance(live, list) and len(desired) == len(live):
-        pairs = zip(desired, live, strict=True)
-        return [p for i, (a, b) in enumerate(pairs) for p in _compare(a, b, f"{path}[{i}]")]
-    return [] if desired == live and type(desired) is type(live) else [path]
+        if not all(_covers(owner, owners.get(owner["uid"])) for owner in desired):
+            yield Difference(path, desired, live)
+    elif isinstance(desired, dict) and isinstance(live, dict):
+        for key, value in desired.items():
+            yield from _compare(value, live.get(key), _below(path, key))
+    elif isinstance(desired, list) and isinstance(live, list) and len(desired) == len(live):
+        for i, (a, b) in enumerate(zip(desired, live, strict=True)):
+            yield from _compare(a, b, f"{path}[{i}]")
+    elif desired != live or type(desired) is not type(live):
+        yield Difference(path, desired, live)
 
 
 def _covers(desired: Any, live: Any) -> bool:
-    return not _compare(desired, live, "")
+    return not any(_compare(desired, live, ""))
 
 
 def _below(path: str, key: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from experiments import manifests, resolve
 from experiments.conditions import ConditionType, Report, condition
-from experiments.drift import differences
+from experiments.drift import Difference, differences
 from experiments.errors import ChildTerminating, InvalidSpec, NameConflict, Problem, Terminal, TestkubeMissing
 from experiments.models import FINALIZER, Condition, ExperimentSpec
 from experiments.names import CHILD_SUFFIXES
@@ -66,14 +66,14 @@ _DELETE = {
 class Action:
     """One step on one object. An apply has a `manifest`; `live` is the object it changes or deletes, None to create.
 
-    `paths` are the fields of the manifest at which `live` differs.
+    `differences` are the fields of the manifest at which `live` says something else.
     """
 
     step: Step
     ref: ObjectRef
     manifest: Object | None = None
     live: Object | None = None
-    paths: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
 
     def __str__(self) -> str:
         if self.ref.resource not in CHILD_SUFFIXES:
@@ -82,7 +82,7 @@ class Action:
             return f"delete {self.ref}"
         if self.live is None:
             return f"create {self.ref}"
-        fields = [path for path in self.paths if manifests.APPLIED not in path]
+        fields = [each.path for each in self.differences if manifests.APPLIED not in each.path]
         return f"change {self.ref} ({', '.join(fields) or 'fields that are no longer wanted'})"
 
 
@@ -90,7 +90,8 @@ class Action:
 class Plan:
     """`actions` in order; `report` is the status once they are done, None when there is nothing to report to.
 
-    `problems` are what keeps the Experiment from being Ready, the most hopeless first. `warnings` do not.
+    `problems` are what keeps the Experiment from being Ready, the most hopeless first. `warnings` do not. `manifests`
+    are all objects that there should be, as far as they can be generated.
     """
 
     snapshot: Snapshot
@@ -99,6 +100,7 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     inputs: manifests.Inputs | None = field(default=None, repr=False)
+    manifests: tuple[Object, ...] = field(default=(), repr=False)
 
     @property
     def needed(self) -> bool:
@@ -186,6 +188,12 @@ def _deletions(snapshot: Snapshot, refs: Iterable[ObjectRef]) -> list[Action]:
     return [Action(_DELETE[ref.resource], ref, live=snapshot.get(ref)) for ref in reversed(list(refs))]
 
 
+def check_name(snapshot: Snapshot, child: ObjectRef) -> None:
+    """Raises `NameConflict` where something else has the name of a child."""
+    if snapshot.get(child) and not snapshot.is_own(child):
+        raise NameConflict(f"{child} exists and was not made for this Experiment; rename one of the two.")
+
+
 class _Reconciliation:
     """Collects actions and, per condition, what stands in their way.
 
@@ -200,6 +208,7 @@ class _Reconciliation:
         self.actions: list[Action] = []
         self.problems: dict[ConditionType, list[Problem]] = {kind: [] for kind in ConditionType}
         self.warnings: list[str] = []
+        self.manifests: list[Object] = []
         self.agent: resolve.AgentUrl | None = None
 
     def plan(self) -> Plan:
@@ -215,7 +224,15 @@ class _Reconciliation:
         if not self._blocked:
             self._move_out(has_finalizer or needs_finalizer)
         problems = _most_hopeless_first(p for found in self.problems.values() for p in found)
-        return Plan(self.snapshot, tuple(self.actions), self._report(problems), problems, tuple(self.warnings), inputs)
+        return Plan(
+            self.snapshot,
+            tuple(self.actions),
+            self._report(problems),
+            problems,
+            tuple(self.warnings),
+            inputs,
+            tuple(self.manifests),
+        )
 
     def _inputs(self) -> manifests.Inputs | None:
         """Everything the TestWorkflow is made from, or None when something is in the way."""
@@ -263,8 +280,9 @@ class _Reconciliation:
         manifest = self._attempt(kind, make, *args, **kw)
         if manifest is None:
             return None
+        self.manifests.append(manifest)
         action = self._attempt(kind, self._application, manifest)
-        if action and (action.live is None or action.paths):
+        if action and (action.live is None or action.differences):
             self.actions.append(action)
         return manifest
 
@@ -276,8 +294,7 @@ class _Reconciliation:
         live = self.snapshot.get(ref)
         if live is None:
             return Action(_APPLY[resource], ref, manifest)
-        if not self.snapshot.is_own(ref):
-            raise NameConflict(f"{ref} exists and was not made for this Experiment; rename one of the two.")
+        check_name(self.snapshot, ref)
         if "deletionTimestamp" in live["metadata"]:
             raise ChildTerminating(f"{ref} is being deleted; it is made again once it is gone.")
         return Action(_APPLY[resource], ref, manifest, live, tuple(differences(manifest, live)))

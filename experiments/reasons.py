@@ -32,7 +32,7 @@ def _of(action: Action, snapshot: Snapshot, known: list[str]) -> str | None:
     if action.live is None:
         remembered = action.ref in snapshot.subject.remembered_children
         return f"{kind} deleted" if remembered else f"{kind} missing"
-    if not is_outdated(list(action.paths)):
+    if not is_outdated(action.differences):
         return f"{kind} edited by {editor(action.live) or 'somebody'}"
     return None if "agent URL changed" in known else f"{kind} out of date"
 

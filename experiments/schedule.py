@@ -6,6 +6,7 @@ The CRD's pattern keeps out what does not look like five cron fields; this is ab
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadDateError, CroniterError, croniter
@@ -35,6 +36,21 @@ def check_schedule(schedule: Schedule | None) -> None:
         raise InvalidSchedule(f"spec.schedule.cron: '{schedule.cron}': {error}.") from None
     if schedule.timezone:
         _check_timezone(schedule.timezone)
+
+
+def shortest_pause(schedule: Schedule) -> int:
+    """Minutes between two runs, at least where they follow each other fastest; 60 for an hour and more."""
+    try:
+        fields, _ = croniter.expand(schedule.cron)
+    except CroniterError:
+        return 60
+    minutes, hours = (
+        range(end) if "*" in field else sorted(map(int, field)) for field, end in zip(fields, (60, 24), strict=False)
+    )
+    pauses = [later - earlier for earlier, later in pairwise(minutes)]
+    if any((later - earlier) % 24 == 1 for earlier, later in pairwise([*hours, hours[0]])):
+        pauses.append(60 - minutes[-1] + minutes[0])
+    return min(pauses, default=60)
 
 
 def _check_timezone(name: str) -> None:

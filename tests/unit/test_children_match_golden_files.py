@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from experiment_operator.documents import write
+from experiments.documents import write
 from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
 
 GOLDEN = Path(__file__).parent / "golden"

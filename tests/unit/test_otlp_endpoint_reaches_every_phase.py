@@ -63,10 +63,12 @@ def test_a_change_of_the_config_changes_the_workflow(world: Any) -> None:
     made.settle()
     made.otel_config("http://two:4318")
     (action,) = made.plan().actions
-    assert "spec.container.env[0].value" in action.paths
-    assert {"spec.use[0].config.otelExporterOtlpEndpoint", "spec.use[2].config.otelExporterOtlpEndpoint"} <= {
-        *action.paths
-    }
+    paths = {each.path for each in action.differences}
+    assert {
+        "spec.container.env[0].value",
+        "spec.use[0].config.otelExporterOtlpEndpoint",
+        "spec.use[2].config.otelExporterOtlpEndpoint",
+    } <= paths
 
 
 def test_the_users_own_value_wins_in_both_places(world: Any) -> None:

@@ -133,7 +133,7 @@ def test_a_field_that_is_not_wanted_any_more_is_applied_away(settled: Any) -> No
     settled.edit(schedule=None, env=None)
     assert "events" in settled.child(TEST_WORKFLOW)["spec"]
     (action,) = (a for a in settled.plan().actions if a.ref.resource == TEST_WORKFLOW)
-    assert "metadata.annotations[testbench.agentic-layer.ai/applied]" in action.paths
+    assert "metadata.annotations[testbench.agentic-layer.ai/applied]" in [each.path for each in action.differences]
     settled.settle()
     assert "events" not in settled.child(TEST_WORKFLOW)["spec"]
 

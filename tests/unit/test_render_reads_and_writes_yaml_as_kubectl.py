@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from experiment_operator import documents
+from experiments import documents
 
 # fmt: off
 SCALARS = [
@@ -47,7 +47,7 @@ def config_map(lines: str) -> str:
 def read(text: str, folder: Path) -> Any:
     (folder / "object.yaml").write_text(text, encoding="utf-8")
     problems: list[str] = []
-    (document,) = documents.read(folder / "object.yaml", problems)
+    (document,) = documents.read((folder / "object.yaml").read_bytes(), "object.yaml", problems)
     assert problems == []
     return document.content["data"]
 
@@ -89,15 +89,14 @@ def test_values_that_repeat_are_written_out() -> None:
 
 
 @pytest.mark.parametrize("separator", ["---\n", "--- \n", "--- # next\n", "---\r\n"])
-def test_separators(tmp_path: Path, separator: str) -> None:
-    (tmp_path / "a.yaml").write_text(f"a: 1\n{separator}b: |\n  x\n  ---\n  y\n", encoding="utf-8", newline="")
-    found = list(documents.read(tmp_path / "a.yaml", problems := []))
+def test_separators(separator: str) -> None:
+    text = f"a: 1\n{separator}b: |\n  x\n  ---\n  y\n"
+    found = list(documents.read(text.encode(), "a.yaml", problems := []))
     assert [document.content for document in found] == [{"a": 1}, {"b": "x\n---\ny\n"}]
-    assert [document.where for document in found] == [f"{tmp_path}/a.yaml, document {number}" for number in (1, 2)]
+    assert [document.where for document in found] == [f"a.yaml, document {number}" for number in (1, 2)]
     assert problems == []
 
 
-def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_bytes("\ufeff# A comment\n---\na: 1\n".encode())
-    (document,) = documents.read(tmp_path / "a.yaml", [])
-    assert (document.where, document.content) == (f"{tmp_path}/a.yaml, document 1", {"a": 1})
+def test_a_byte_order_mark_is_skipped() -> None:
+    (document,) = documents.read("\ufeff# A comment\n---\na: 1\n".encode(), "a.yaml", [])
+    assert (document.where, document.content) == ("a.yaml, document 1", {"a": 1})

@@ -1,7 +1,7 @@
-"""YAML in files as kubectl reads it, and objects as YAML that kubectl reads back unchanged.
+"""YAML as kubectl reads it, and objects as YAML that kubectl reads back unchanged.
 
 PyYAML follows YAML 1.1 to the letter, kubectl does not: to it, `12:30` and `2026-11-23` are texts, `1e3` is a number
-and `y` is true. Nothing here knows what the documents mean; `render` does.
+and `y` is true. Nothing here knows what the documents mean.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
-_STDIN = Path("-")
 _SEPARATOR = re.compile(r"^---[ \t\r]*(?:#.*)?$", re.MULTILINE)
 _BOOL = r"y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON|n|N|no|No|NO|false|False|FALSE|off|Off|OFF"
 _INT = r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0o?[0-7_]+|[1-9][0-9_]*|0)"
@@ -31,20 +28,16 @@ _LARGE = 1e21
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`where` is the file and the number of the document in it, for messages."""
+    """`where` is the name of the text and the number of the document in it, for messages."""
 
     where: str
     content: Any
 
 
-def read(path: Path, problems: list[str]) -> Iterator[Document]:
-    """The documents of a file, `-` for standard input, but for empty ones. What cannot be read becomes `problems`."""
-    name = "stdin" if path == _STDIN else str(path)
+def read(content: bytes, name: str, problems: list[str]) -> Iterator[Document]:
+    """The documents in there, but for empty ones. What cannot be read becomes `problems`."""
     try:
-        text = (sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()).decode("utf-8-sig")
-    except OSError as error:
-        problems.append(f"{name}: {error.strerror}")
-        return
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         problems.append(f"{name}: is not UTF-8: {error.reason} at byte {error.start}")
         return
@@ -55,12 +48,12 @@ def read(path: Path, problems: list[str]) -> Iterator[Document]:
         where = f"{name}, document {number}"
         try:
             # The empty lines in front make the line of an error that of the file.
-            content = yaml.load("\n" * lines + part, _Loader)  # noqa: S506 - a safe loader
+            found = yaml.load("\n" * lines + part, _Loader)  # noqa: S506 - a safe loader
         except (yaml.YAMLError, ValueError) as error:
             problems.append(f"{where}, {_sentence(error)}")
         else:
-            if content is not None:
-                yield Document(where, content)
+            if found is not None:
+                yield Document(where, found)
         lines += part.count("\n")
 
 

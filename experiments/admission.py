@@ -1,0 +1,137 @@
+"""What a person is told who applies an Experiment: refusals and warnings, each with the field that it is about.
+
+It judges the same snapshot as the plan, before there is anything to reconcile. The webhook refuses with it, and the api
+shows it for files. What it lets pass and the plan cannot work with, the status says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from experiments import resolve
+from experiments.errors import (
+    AgentWithoutA2A,
+    ExperimentTooLarge,
+    GatewayMissing,
+    InvalidSchedule,
+    NameConflict,
+    Problem,
+    TemplateMissing,
+)
+from experiments.models import ExperimentSpec, Metric
+from experiments.plan import check_name, plan
+from experiments.schedule import shortest_pause
+from experiments.snapshot import Snapshot, Subject
+
+AgentCheck = Literal["refuse", "warn"]
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_SHORT_PAUSE_MINUTES = 5
+# What only the Experiment's author can mend, and where. All other problems pass away, or are somebody else's.
+_FIELDS: dict[type[Problem], str] = {
+    AgentWithoutA2A: "spec.agentRef",
+    ExperimentTooLarge: "spec",
+    GatewayMissing: "spec.aiGatewayRef",
+    InvalidSchedule: "spec.schedule",
+    NameConflict: "metadata.name",
+    TemplateMissing: "spec",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`path` is written as kubectl writes it, like `spec.scenarios[0].name`."""
+
+    path: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """`problems` are reasons to refuse, `warnings` are not."""
+
+    problems: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+
+    def since(self, before: Review) -> Review:
+        """What was not wrong before in the same way: nobody is kept from mending one thing by another."""
+        return replace(self, problems=tuple(found for found in self.problems if found not in before.problems))
+
+
+def review(snapshot: Snapshot, *, agent_check: AgentCheck = "refuse") -> Review:
+    """Of the Experiment in the snapshot as if it were not suspended, for it will not be for ever."""
+    subject = snapshot.subject
+    if subject.spec is None:
+        return Review(tuple(_finding("spec", line) for line in subject.errors))
+    spec = subject.spec.model_copy(update={"suspend": False})
+    snapshot = replace(snapshot, subject=replace(subject, spec=spec))
+    problems: list[Finding] = []
+    warnings: list[Finding] = []
+    for problem in _problems(snapshot, spec):
+        path = _FIELDS.get(type(problem))
+        (warnings if path is None else problems).append(_finding(path or "spec", str(problem)))
+    _review_agent(snapshot, problems if agent_check == "refuse" else warnings, warnings)
+    warnings += _warnings(subject, spec)
+    return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
+
+
+def _finding(path: str, sentence: str) -> Finding:
+    """With the path from the sentence, where that begins with one."""
+    found, colon, rest = sentence.partition(": ")
+    return Finding(found, rest) if colon and found.startswith("spec") and " " not in found else Finding(path, sentence)
+
+
+def _problems(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Problem]:
+    """The plan's, and names that are taken, for which the plan does not look while anything else is in the way."""
+    yield from plan(snapshot).problems
+    *others, trigger = snapshot.subject.placement.children
+    for child in [*others, trigger] if spec.wants_trigger else others:
+        try:
+            check_name(snapshot, child)
+        except NameConflict as problem:
+            yield problem
+
+
+def _review_agent(snapshot: Snapshot, missing: list[Finding], warnings: list[Finding]) -> None:
+    try:
+        agent = resolve.agent_url(snapshot)
+    except Problem:
+        return  # the plan has it
+    if agent.reason == "AgentNotFound":
+        missing.append(Finding("spec.agentRef", agent.message))
+    elif agent.reason in {"AgentNotReady", "AgentSpec"}:
+        warnings.append(Finding("spec.agentRef", agent.message))
+
+
+def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[Finding]:
+    if (undecided := list(_without_threshold(spec))) and not _default_is_chosen(subject, spec):
+        what = ", ".join(dict.fromkeys(metric.metric_name for metric in undecided))
+        words = f"some metrics have no threshold ({what}), and none is set for all: {spec.default_threshold} is used."
+        yield Finding("spec.defaultThreshold", words)
+    if spec.trigger and spec.wants_trigger and spec.trigger.event == "modified":
+        words = "modified also fires when the Deployment is scaled; deployment-image-update fires on a new image only."
+        yield Finding("spec.trigger.event", words)
+    if spec.schedule and (pause := shortest_pause(spec.schedule)) < _SHORT_PAUSE_MINUTES:
+        yield Finding("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
+
+
+def _without_threshold(spec: ExperimentSpec) -> Iterator[Metric]:
+    steps = (step for scenario in (spec.inline.scenarios if spec.inline else ()) for step in scenario.steps)
+    return (metric for step in steps for metric in step.metrics or () if metric.threshold is None)
+
+
+def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:
+    """The API server puts 0.9 where nothing was said; what was said is in kubectl's copy, if that applied it."""
+    if spec.inline and spec.inline.default_threshold is not None:
+        return True
+    try:
+        written = json.loads(subject.meta.annotations[_LAST_APPLIED])["spec"]
+    except (KeyError, TypeError, ValueError):
+        written = subject.obj["spec"]
+    return isinstance(written, dict) and written.get("defaultThreshold") is not None
