@@ -7,6 +7,7 @@ known when one of them covers it.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from experiments.objects import ref_of
@@ -14,9 +15,18 @@ from kube.reflector import Change, Reflector, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from experiments.objects import Object, ObjectRef, Resource, Source
     from kube.client import KubeClient
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """Since when a cache may lack changes, and what keeps it from being up to date, in words."""
+
+    as_of: datetime
+    errors: tuple[str, ...]
 
 
 class Caches:
@@ -42,6 +52,11 @@ class Caches:
         """Whether each source has been listed once, or found not to be served."""
         return all(reflector.synced for reflector in self._reflectors)
 
+    def missing(self) -> list[str]:
+        """What has never been listed yet, in words; empty once everything has been."""
+        unknown = [reflector for reflector in self._reflectors if not reflector.synced]
+        return [reflector.error or f"{reflector.source} have not been listed yet" for reflector in unknown]
+
     async def wait_synced(self) -> None:
         for reflector in self._reflectors:
             await reflector.wait_synced()
@@ -62,6 +77,17 @@ class Caches:
     def errors(self) -> list[str]:
         """What keeps caches from being up to date, in words; empty while all is well."""
         return [reflector.error for reflector in self._reflectors if reflector.error]
+
+    def staleness(self, *resources: Resource) -> Staleness | None:
+        """Of what is known of these resources, or of all; None while it is up to date, as far as anybody knows."""
+        behind = [
+            reflector
+            for reflector in self._reflectors
+            if reflector.error and (not resources or reflector.source.resource in resources)
+        ]
+        if not behind:
+            return None
+        return Staleness(min(reflector.as_of for reflector in behind), tuple(reflector.error for reflector in behind))
 
     def _of(self, resource: Resource) -> list[Reflector]:
         return [reflector for reflector in self._reflectors if reflector.source.resource == resource]

@@ -8,6 +8,7 @@ read, the worker's activities to write.
 from __future__ import annotations
 
 import json
+import re
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from kubernetes_asyncio.config import ConfigException
 from experiments.objects import Object, Source, ref_of
 from kube.credentials import load_configuration
 from kube.errors import Expired, Unavailable, error_for
+from telemetry import metrics, tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -35,6 +37,8 @@ Event: TypeAlias = dict[str, Any]  # {"type": "ADDED", "object": {...}}
 FIELD_MANAGER = "experiment-operator"
 
 _PAGE_SIZE = 500
+_DEEPEST = 400
+_JSON_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]')
 _CONNECT_SECONDS = 5.0
 _CALL = aiohttp.ClientTimeout(total=30, sock_connect=_CONNECT_SECONDS)
 _WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
@@ -42,6 +46,15 @@ _WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "apply": "PATCH",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
 _APPLY = "application/apply-patch+yaml"
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
@@ -79,7 +92,11 @@ class KubeClient:
         await self.close()
 
     async def get(self, ref: ObjectRef) -> Object:
-        return await self._request(f"get {ref}", "GET", _path_of(ref))
+        return await self._request(f"get {ref}", ref.resource.plural, _path_of(ref))
+
+    async def discover(self, path: str) -> Object:
+        """GET of what tells about the API server itself, such as `/version` or `/apis/apps`."""
+        return await self._request(f"get {path}", "discovery", path)
 
     async def list(
         self, resource: Resource, *, namespace: str = "", label_selector: str = "", field_selector: str = ""
@@ -94,7 +111,7 @@ class KubeClient:
         own = {"apiVersion": source.resource.api_version, "kind": source.resource.kind}
         path, accept = _collection(source.resource, source.namespace), _METADATA_LIST if source.metadata_only else _JSON
         while True:
-            answer = await self._request(f"list {source}", "GET", path, query, accept=accept)
+            answer = await self._request(f"list {source}", source.resource.plural, path, query, accept=accept)
             try:
                 meta = answer["metadata"]
                 page = [{**item, **own} for item in answer["items"] or []], meta["resourceVersion"]
@@ -125,7 +142,7 @@ class KubeClient:
         limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
         path, accept = _collection(source.resource, source.namespace), _METADATA if source.metadata_only else _JSON
         async with (
-            self._response(call, "GET", path, query, limits=limits, accept=accept) as response,
+            self._response(call, source.resource.plural, path, query, limits=limits, accept=accept) as response,
             aclosing(_events(call, response)) as events,
         ):
             yield events
@@ -133,13 +150,13 @@ class KubeClient:
     async def create(self, resource: Resource, obj: Object) -> Object:
         """POST: unlike apply it fails when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
         ref = ref_of(resource, obj)
-        return await self._request(f"create {ref}", "POST", _collection(resource, ref.namespace), _WRITE, obj)
+        path = _collection(resource, ref.namespace)
+        return await self._request(f"create {ref}", resource.plural, path, _WRITE, obj)
 
     async def ask(self, resource: Resource, question: Object) -> Object:
         """POST of what is answered and not stored, like a TokenReview; returns it with its `status`."""
-        call = f"ask for a {resource}"
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **question}
-        return await self._request(call, "POST", _collection(resource, ""), {}, body)
+        return await self._request(f"create {resource}", resource.plural, _collection(resource, ""), {}, body)
 
     async def apply(self, resource: Resource, obj: Object, live: Object) -> Object:
         """Server-side apply over the object `live` (its managedFields count, their fieldsV1 are not needed).
@@ -154,7 +171,7 @@ class KubeClient:
         guard = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
         body = obj | {"metadata": obj["metadata"] | guard}
         query = _WRITE | {"force": "true"}
-        return await self._request(f"apply {ref}", "PATCH", _path_of(ref), query, body, content_type=_APPLY)
+        return await self._request(f"apply {ref}", resource.plural, _path_of(ref), query, body, content_type=_APPLY)
 
     async def merge_patch(self, ref: ObjectRef, patch: Object, *, subresource: str = "") -> Object:
         """With `metadata.resourceVersion` in the patch: Conflict when the object has changed since.
@@ -170,7 +187,8 @@ class KubeClient:
     async def _patch(self, ref: ObjectRef, subresource: str, body: Object | Operations, content_type: str) -> Object:
         target = f"/{subresource}" if subresource else ""
         call = f"patch {subresource} of {ref}" if subresource else f"patch {ref}"
-        return await self._request(call, "PATCH", _path_of(ref) + target, _WRITE, body, content_type=content_type)
+        path, what = _path_of(ref) + target, ref.resource.plural + target
+        return await self._request(call, what, path, _WRITE, body, content_type=content_type)
 
     async def delete(self, ref: ObjectRef, *, uid: str, resource_version: str | None = None) -> None:
         """Ask for the deletion of exactly this object, and in the background of what it owns.
@@ -180,7 +198,7 @@ class KubeClient:
         """
         preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
-        await self._request(f"delete {ref}", "DELETE", _path_of(ref), {}, options)
+        await self._request(f"delete {ref}", ref.resource.plural, _path_of(ref), {}, options)
 
     async def _hand_over_to_apply(self, ref: ObjectRef, live: Object, index: int) -> Object:
         """Turn the managedFields entry that `create` left into one of apply's.
@@ -201,7 +219,7 @@ class KubeClient:
     async def _request(
         self,
         call: str,
-        method: str,
+        what: str,
         path: str,
         query: dict[str, str] | None = None,
         body: Object | Operations | None = None,
@@ -209,10 +227,12 @@ class KubeClient:
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> Object:
-        async with self._response(
-            call, method, path, query, body, content_type=content_type, accept=accept
-        ) as response:
-            content = await response.read()
+        """`call` begins with the verb and tells in words of what; `what` is the resource, as RBAC names it."""
+        with tracing.span(f"{call.partition(' ')[0]} {what}", call=call):
+            async with self._response(
+                call, what, path, query, body, content_type=content_type, accept=accept
+            ) as response:
+                content = await response.read()
         answer = _decoded(content)
         if not isinstance(answer, dict):
             raise Unavailable(f"{call}: the answer is no JSON object: {content[:80]!r}", status=response.status)
@@ -222,7 +242,7 @@ class KubeClient:
     async def _response(
         self,
         call: str,
-        method: str,
+        what: str,
         path: str,
         query: dict[str, str] | None = None,
         body: Object | Operations | None = None,
@@ -232,17 +252,20 @@ class KubeClient:
         limits: aiohttp.ClientTimeout = _CALL,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A response whose status has been checked. A connection that fails, also while it is read, is Unavailable."""
+        verb = call.partition(" ")[0]
         try:
-            response: aiohttp.ClientResponse = await self._api.call_api(
-                path,
-                method,
-                query_params=query or {},
-                header_params={"Accept": accept, "Content-Type": content_type},
-                body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,  # which also skips kubernetes-asyncio's own check of the status
-                _request_timeout=limits,
-            )
+            with metrics.kubernetes_call(verb, what) as answered:
+                response: aiohttp.ClientResponse = await self._api.call_api(
+                    path,
+                    _METHODS[verb],
+                    query_params=query or {},
+                    header_params={"Accept": accept, "Content-Type": content_type},
+                    body=body,
+                    auth_settings=["BearerToken"],
+                    _preload_content=False,  # which also skips kubernetes-asyncio's own check of the status
+                    _request_timeout=limits,
+                )
+                answered(response.status)
             async with response:
                 if response.status >= 400:
                     retry_after = response.headers.get("Retry-After")
@@ -271,9 +294,36 @@ def _selectors(source: Source) -> dict[str, str]:
 
 def _decoded(content: bytes) -> Any:
     try:
-        return json.loads(content)
+        return _parsed(content)
     except ValueError:
         return None
+
+
+def _parsed(content: bytes) -> Any:
+    """JSON that nests deeper than Python follows lacks what lies too deep: one such object must not hide all others.
+
+    The API server takes 10,000 levels in fields without a schema. Raises ValueError.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        return json.loads(_without_depths(content))
+
+
+def _without_depths(content: bytes) -> bytes:
+    """With null for each array and object that is nested deeper than anything that makes sense."""
+    kept: list[bytes] = []
+    depth = end = 0
+    for token in _JSON_TOKENS.finditer(content):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == _DEEPEST:
+                kept += (content[end : token.start()], b"null")
+        elif token[0] in b"]}":
+            if depth == _DEEPEST:
+                end = token.end()
+            depth -= 1
+    return b"".join((*kept, content[end:]))
 
 
 async def _events(call: str, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
@@ -288,7 +338,7 @@ async def _events(call: str, response: aiohttp.ClientResponse) -> AsyncGenerator
 
 def _event(call: str, line: bytes) -> Event:
     try:
-        event: Event = json.loads(line)
+        event: Event = _parsed(line)
         if event["type"] != "ERROR":
             return event
         words, status = event["object"]["message"], event["object"]["code"]

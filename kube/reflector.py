@@ -11,6 +11,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +20,7 @@ import structlog
 from experiments.objects import Object, ObjectRef, Source
 from kube.backoff import Backoff
 from kube.errors import Expired, KubeError, NotServed
+from telemetry import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +79,8 @@ class Reflector:
         self.state = State.PENDING
         self.error = ""
         """What keeps the cache from being up to date, in words; empty while all is well."""
+        self.as_of = datetime.fromtimestamp(0, UTC)
+        """When the API server was last heard, at least once a minute while all is well: the cache is as it was then."""
         self._client = client
         self._on_change = on_change
         self._idle_seconds = idle_seconds
@@ -102,6 +106,14 @@ class Reflector:
 
     async def run(self) -> None:
         """List and watch until cancelled."""
+        plural, since = self.source.resource.plural, datetime.now(UTC)
+        with (
+            metrics.CACHE_OBJECTS.of(lambda: len(self._objects), plural),
+            metrics.CACHE_SILENCE.of(lambda: _seconds_since(max(self.as_of, since)), plural),
+        ):
+            await self._run()
+
+    async def _run(self) -> None:
         while True:
             started = time.monotonic()
             retry_after = 0.0
@@ -133,9 +145,10 @@ class Reflector:
         async with self._client.watch(
             self.source, self._version, idle_seconds=self._idle_seconds, server_seconds=seconds
         ) as events:
-            self.error = ""
+            self._heard()
             async for event in events:
                 self._on_event(event["type"], event["object"])
+                self._heard()
 
     async def _list(self) -> None:
         listed: dict[Key, Object] = {}
@@ -143,6 +156,8 @@ class Reflector:
         async for page, version in self._client.list_pages(self.source):
             listed |= {_key(obj): _lean(obj) for obj in page}
             listed_at = version
+        if self.synced:
+            metrics.RELISTS.labels(self.source.resource.plural).inc()
         self._version = listed_at
         self._enter(State.SERVED, listed)
 
@@ -153,7 +168,8 @@ class Reflector:
         if state is not self.state:
             log.info("state of resource", source=str(self.source), state=state)
         # All of it before the first change is told: whoever hears of one object may look at another.
-        self.state, self._objects, self.error = state, objects, ""
+        self.state, self._objects = state, objects
+        self._heard()
         self._first_look.set()
         for key in before | objects:
             self._tell(key, before.get(key), objects.get(key))
@@ -180,10 +196,17 @@ class Reflector:
         except Exception:
             log.exception("change not handled", source=str(self.source), object=str(change.ref))
 
+    def _heard(self) -> None:
+        self.error, self.as_of = "", datetime.now(UTC)
+
     def _note(self, error: str) -> None:
         if error != self.error:  # the same failure every half minute is one line
             log.warning("watch failed", source=str(self.source), error=error)
         self.error = error
+
+
+def _seconds_since(moment: datetime) -> float:
+    return (datetime.now(UTC) - moment).total_seconds()
 
 
 def _key(obj: Object) -> Key:

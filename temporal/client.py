@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
+from experiments.reasons import kind_of
 from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo
+from telemetry import metrics, tracing
 
 Start = Callable[[Target, Wakeup], Awaitable[str]]
 """Starts or wakes the workflow of an Experiment; returns the id of the run."""
@@ -29,7 +31,18 @@ async def connect(*, lazy: bool) -> Client:
     Raises RuntimeError, as the SDK does, when one that is not lazy cannot connect.
     """
     chosen: dict[str, Any] = {"target_host": _DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
-    return await Client.connect(**chosen, data_converter=pydantic_data_converter, lazy=lazy)
+    return await Client.connect(
+        **chosen, data_converter=pydantic_data_converter, lazy=lazy, interceptors=_interceptors()
+    )
+
+
+def _interceptors() -> list[Interceptor]:
+    """The client's are also those of a worker on it."""
+    if not tracing.enabled():
+        return []
+    from temporalio.contrib.opentelemetry import TracingInterceptor  # noqa: PLC0415
+
+    return [TracingInterceptor()]
 
 
 def starter(temporal: Client, task_queue: str) -> Start:
@@ -47,6 +60,7 @@ def starter(temporal: Client, task_queue: str) -> Start:
             static_details=f"Experiment {target.namespace}/{target.name} (uid {target.uid})",
             rpc_timeout=_RPC_TIMEOUT,
         )
+        metrics.STARTS.labels(kind_of(wakeup.reasons)).inc()
         return handle.result_run_id or ""
 
     return start

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from telemetry import metrics
+
 log = structlog.get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
@@ -27,7 +29,7 @@ class WorkQueue(Generic[K]):
     def __init__(self, handle: Callable[[K], Awaitable[None]], *, workers: int) -> None:
         self._handle, self._workers = handle, workers
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._queued: set[K] = set()
+        self._queued: dict[K, float] = {}  # since when (in the loop's time), the oldest first
         self._handling: set[K] = set()
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -37,7 +39,7 @@ class WorkQueue(Generic[K]):
         if key in self._handling:
             self._again.add(key)
         elif key not in self._queued:
-            self._queued.add(key)
+            self._queued[key] = asyncio.get_running_loop().time()
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -53,12 +55,18 @@ class WorkQueue(Generic[K]):
     async def run(self) -> None:
         """Works until cancelled."""
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._workers):
-                    tasks.create_task(self._work())
+            with metrics.QUEUE_DEPTH.of(lambda: len(self._queued)), metrics.QUEUE_OLDEST.of(self._oldest):
+                async with asyncio.TaskGroup() as tasks:
+                    for _ in range(self._workers):
+                        tasks.create_task(self._work())
         finally:
             for timer in self._timers.values():
                 timer.cancel()
+
+    def _oldest(self) -> float:
+        """Seconds that the key which waits longest has waited."""
+        now = asyncio.get_running_loop().time()
+        return now - next(iter(self._queued.values()), now)
 
     def _ring(self, key: K) -> None:
         self._timers.pop(key, None)
@@ -67,7 +75,7 @@ class WorkQueue(Generic[K]):
     async def _work(self) -> None:
         while True:
             key = await self._ready.get()
-            self._queued.discard(key)
+            del self._queued[key]
             self._handling.add(key)
             try:
                 await self._handle(key)
@@ -81,6 +89,7 @@ class WorkQueue(Generic[K]):
                 self.add(key)
 
     def _retry(self, key: K, error: Exception) -> None:
+        metrics.QUEUE_RETRIES.inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         log.warning("again later", key=str(key), error=f"{type(error).__name__}: {error}", seconds=round(pause, 1))

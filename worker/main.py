@@ -16,7 +16,9 @@ from experiments.options import Options
 from experiments.snapshot import dependency_sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from telemetry.health import needs
 from worker.activities import Activities
+from worker.context import LogContext
 from worker.workflow import ReconcileExperiment
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,7 @@ async def run_worker(client: KubeClient, temporal: Client, options: Options, *, 
     caches = Caches(client, dependency_sources(options))
     async with asyncio.TaskGroup() as tasks:
         caching = tasks.create_task(caches.run())
+        needs("worker", caches.missing)
         await caches.wait_synced()
         steps = Activities(client, caches, options).all()
         worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox)
@@ -52,6 +55,7 @@ def temporal_worker(
         task_queue=task_queue,
         workflows=[ReconcileExperiment],
         activities=steps,
+        interceptors=[LogContext()],
         workflow_runner=SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner(),
         # A run that waits may outlive the code that began it. One that newer code cannot continue fails, and the
         # watcher begins another; by default it would hang for ever, and its Experiment with it.
