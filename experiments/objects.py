@@ -29,11 +29,16 @@ class Resource:
 EXPERIMENT = Resource(f"{GROUP}/v1alpha1", "Experiment", "experiments")
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 EVENT = Resource("v1", "Event", "events")
+SECRET = Resource("v1", "Secret", "secrets")
+LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
 TEST_WORKFLOW = Resource("testworkflows.testkube.io/v1", "TestWorkflow", "testworkflows")
 TEST_WORKFLOW_TEMPLATE = Resource("testworkflows.testkube.io/v1", "TestWorkflowTemplate", "testworkflowtemplates")
 TEST_TRIGGER = Resource("tests.testkube.io/v1", "TestTrigger", "testtriggers")
 AGENT = Resource("runtime.agentic-layer.ai/v1alpha1", "Agent", "agents")
 AI_GATEWAY = Resource("runtime.agentic-layer.ai/v1alpha1", "AiGateway", "aigateways")
+VALIDATING_WEBHOOK_CONFIGURATION = Resource(
+    "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"
+)
 
 
 @dataclass(frozen=True, slots=True)

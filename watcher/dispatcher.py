@@ -27,6 +27,7 @@ from experiments.snapshot import Subject
 from kube.client import KubeClient
 from kube.errors import Forbidden, NotFound, NotServed
 from kube.reflector import Change
+from telemetry import tracing
 from temporal.client import Start
 from watcher.queue import WorkQueue
 from watcher.snapshots import Snapshots
@@ -98,14 +99,20 @@ class Dispatcher:
         ref, cause, due = subject.ref, found.cause, min(_SILENCE * 2**attempt, _LONGEST)
         run_id = ""
         if certain or ((found := await self._confirmed(found)).needed and not await self._is_behind(subject)):
-            why = reasons(found)
-            target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
-            run_id = await self._start(target, Wakeup(why, self._snapshots.versions(found.snapshot)))
-            log.info("reconciliation asked for", experiment=str(ref), reasons=why, run_id=run_id)
+            run_id = await self._ask_for_run(found)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already
         self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
         self._queue.add_after(ref, due)
+
+    async def _ask_for_run(self, found: Plan) -> str:
+        """Returns the id of the run. Its trace begins here."""
+        subject, why = found.snapshot.subject, reasons(found)
+        with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
+            target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
+            run_id = await self._start(target, Wakeup(why, self._snapshots.versions(found.snapshot)))
+            log.info("reconciliation asked for", experiment=str(subject.ref), reasons=why, run_id=run_id)
+        return run_id
 
     async def _confirmed(self, found: Plan) -> Plan:
         """The same plan with the children as they are in the API server now."""
@@ -135,7 +142,7 @@ def _is_about_own_writes(found: Plan) -> bool:
     if subject.being_deleted or subject.meta.generation != subject.status.observed_generation:
         return False
     children = [a for a in found.actions if a.ref.resource in CHILD_SUFFIXES]
-    return any(a.live is None or not is_outdated(list(a.paths)) for a in children)
+    return any(a.live is None or not is_outdated(a.differences) for a in children)
 
 
 def _now() -> float:
