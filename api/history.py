@@ -1,15 +1,14 @@
-"""What a run did, read from its Temporal history: steps, signals, and how it ended. Pure.
+"""What a run did, read from its Temporal history: its steps, what they changed, and what woke it. Pure.
 
-`runs` fetches the events, the workflow in `worker` causes them. A history may be older than this code: what it holds
-and this code no longer understands is left out, never an error.
+`runs` fetches the events, the workflow in `worker` causes them; how a run ended is read by `endings`. A history may be
+older than this code: what it holds and this code no longer understands is left out, never an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payloads
@@ -18,10 +17,18 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.converter import PayloadConverter
 
+from api.endings import decode, time_of
 from experiments.models import Part
-from experiments.reconciliation import SIGNAL, TAKE_SNAPSHOT, Findings, Reconcile, Result, Wakeup
+from experiments.reconciliation import (
+    NOTHING_TO_REPORT,
+    SIGNAL,
+    TAKE_SNAPSHOT,
+    WRITE_STATUS,
+    Findings,
+    Reconcile,
+    Wakeup,
+)
 
-_T = TypeVar("_T")
 _LOCAL_ACTIVITY = "core_local_activity"
 
 
@@ -30,6 +37,7 @@ class Step(Part, frozen=False):
 
     A step that is tried as a local activity first and then as a regular one appears as both. Times of local steps are
     by the workflow's clock, which stands still between steps: durations are exact, what lies between them is missing.
+    `next_attempt_time` is when a step that failed is tried again, or when a wait ends at the latest.
     """
 
     name: str
@@ -37,6 +45,7 @@ class Step(Part, frozen=False):
     start_time: datetime
     end_time: datetime | None = None
     attempts: int = 1
+    next_attempt_time: datetime | None = None
     result: str | None = None
     failure: str | None = None
 
@@ -48,82 +57,29 @@ class Signal(Part):
     reasons: list[str]
 
 
-@dataclass(frozen=True)
-class Ending:
-    """How a run ended. `outcome` is the result's, the reason of a failure, or Temporal's own word for another end."""
-
-    status: Literal["Completed", "Failed", "Canceled", "Terminated", "TimedOut", "ContinuedAsNew"]
-    outcome: str
-    message: str
-    time: datetime
-    reasons: list[str] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
-
-
-def ending(event: HistoryEvent, converter: PayloadConverter) -> Ending | None:
-    """None when `event`, the last of a run, is not its end."""
-    reader = _ENDINGS.get(event.WhichOneof("attributes") or "")
-    return reader(event, converter) if reader else None
-
-
-def _completed(event: HistoryEvent, converter: PayloadConverter) -> Ending:
-    result = _decode(event.workflow_execution_completed_event_attributes.result, Result, converter) or _UNREADABLE
-    outcome = result.outcome or "Completed"
-    return Ending("Completed", outcome, result.message, _time(event.event_time), result.reasons, result.changes)
-
-
-def _failed(event: HistoryEvent, converter: PayloadConverter) -> Ending:
-    failure = event.workflow_execution_failed_event_attributes.failure
-    info = failure.application_failure_info
-    result = _decode(info.details, Result, converter) or _UNREADABLE
-    outcome = info.type or "Failed"
-    return Ending("Failed", outcome, failure.message, _time(event.event_time), result.reasons, result.changes)
-
-
-def _continued(event: HistoryEvent, converter: PayloadConverter) -> Ending:
-    carried = _decode(event.workflow_execution_continued_as_new_event_attributes.input, Reconcile, converter)
-    reasons, changes = (carried.reasons, carried.changes) if carried else ([], [])
-    message = "It waited so long that it went on as a new run."
-    return Ending("ContinuedAsNew", "ContinuedAsNew", message, _time(event.event_time), reasons, changes)
-
-
-def _terminated(event: HistoryEvent, _: PayloadConverter) -> Ending:
-    reason = event.workflow_execution_terminated_event_attributes.reason
-    return Ending("Terminated", "Terminated", reason or "Somebody terminated it.", _time(event.event_time))
-
-
-def _canceled(event: HistoryEvent, _: PayloadConverter) -> Ending:
-    return Ending("Canceled", "Canceled", "Somebody cancelled it.", _time(event.event_time))
-
-
-def _timed_out(event: HistoryEvent, _: PayloadConverter) -> Ending:
-    return Ending("TimedOut", "TimedOut", "It did not end in the time it was given.", _time(event.event_time))
-
-
-_UNREADABLE = Result(outcome="", message="", generation=0, reasons=[], changes=[])
-_ENDINGS: dict[str, Callable[[HistoryEvent, PayloadConverter], Ending]] = {
-    "workflow_execution_completed_event_attributes": _completed,
-    "workflow_execution_failed_event_attributes": _failed,
-    "workflow_execution_continued_as_new_event_attributes": _continued,
-    "workflow_execution_terminated_event_attributes": _terminated,
-    "workflow_execution_canceled_event_attributes": _canceled,
-    "workflow_execution_timed_out_event_attributes": _timed_out,
-}
-
-
 class Timeline:
-    """The steps and signals of a run, in order. `pending` tells of the regular activities that are under way now."""
+    """The steps and signals of a run, in order. `pending` tells of the regular activities that are under way now.
+
+    `reasons` are why it began and what woke it, `requests` what people asked of it, `changes` what its steps have done,
+    in words, and `status_written` what its last report said.
+    """
 
     def __init__(
         self, events: Iterable[HistoryEvent], pending: Iterable[PendingActivityInfo], converter: PayloadConverter
     ) -> None:
         self.steps: list[Step] = []
         self.signals: list[Signal] = []
+        self.reasons: list[str] = []
+        self.requests: list[str] = []
+        self.changes: list[str] = []
+        self.status_written: str | None = None
         self._converter = converter
+        self._troubles: dict[str, str] = {}
         self._open: dict[int, Step] = {}  # by the id of the event that began it
         self._by_activity_id: dict[str, Step] = {}
         self._clock = datetime.min.replace(tzinfo=UTC)
         readers: dict[str, Callable[[HistoryEvent], None]] = {
+            "workflow_execution_started_event_attributes": self._start,
             "workflow_execution_signaled_event_attributes": self._signal,
             "workflow_task_started_event_attributes": self._wake_up,
             "marker_recorded_event_attributes": self._local_activity,
@@ -142,14 +98,33 @@ class Timeline:
                 reader(event)
         self._add_pending(pending)
 
+    @property
+    def current(self) -> Step | None:
+        """The step that an open run is at. None while it works on steps that its history does not have yet."""
+        return self.steps[-1] if self.steps and self.steps[-1].end_time is None else None
+
+    @property
+    def trouble(self) -> str:
+        """What was last in the way of an open run."""
+        return next(iter(self._troubles.values()), "")
+
+    def _start(self, event: HistoryEvent) -> None:
+        """A run that continues another one goes on with its reasons, requests and changes."""
+        carried = decode(event.workflow_execution_started_event_attributes.input, Reconcile, self._converter)
+        if carried:
+            self.reasons, self.requests = list(carried.reasons), list(carried.requests)
+            self.changes = list(carried.changes)
+
     def _signal(self, event: HistoryEvent) -> None:
         attributes = event.workflow_execution_signaled_event_attributes
-        wakeup = _decode(attributes.input, Wakeup, self._converter)
+        wakeup = decode(attributes.input, Wakeup, self._converter)
         if attributes.signal_name == SIGNAL and wakeup:
-            self.signals.append(Signal(time=_time(event.event_time), reasons=wakeup.reasons))
+            self.signals.append(Signal(time=time_of(event.event_time), reasons=wakeup.reasons))
+            self.reasons += [why for why in wakeup.reasons if why not in self.reasons]
+            self.requests += [wakeup.request] if wakeup.request else []
 
     def _wake_up(self, event: HistoryEvent) -> None:
-        self._clock = _time(event.event_time)
+        self._clock = time_of(event.event_time)
 
     def _local_activity(self, event: HistoryEvent) -> None:
         attributes = event.marker_recorded_event_attributes
@@ -159,17 +134,17 @@ class Timeline:
         name = data["activity_type"]
         step = Step(name=name, kind="local", start_time=self._clock, attempts=data["attempt"])
         # The clock moves on by how long the activity took.
-        step.end_time = self._clock = _time(Timestamp(**data["complete_time"]))
-        if attributes.HasField("failure"):
-            step.failure = _failure(attributes.failure)
-        else:
-            step.result = self._result(name, attributes.details["result"])
+        step.end_time = self._clock = time_of(Timestamp(**data["complete_time"]))
         self.steps.append(step)
+        if attributes.HasField("failure"):
+            self._failed(step, attributes.failure)
+        else:
+            self._succeeded(step, attributes.details["result"])
 
     def _activity_scheduled(self, event: HistoryEvent) -> None:
         attributes = event.activity_task_scheduled_event_attributes
         name = attributes.activity_type.name
-        step = self._begin(event, Step(name=name, kind="regular", start_time=_time(event.event_time)))
+        step = self._begin(event, Step(name=name, kind="regular", start_time=time_of(event.event_time)))
         self._by_activity_id[attributes.activity_id] = step
 
     def _activity_started(self, event: HistoryEvent) -> None:
@@ -181,20 +156,20 @@ class Timeline:
 
     def _activity_completed(self, event: HistoryEvent) -> None:
         attributes = event.activity_task_completed_event_attributes
-        step = self._end(event, attributes.scheduled_event_id)
-        step.result = self._result(step.name, attributes.result)
+        self._succeeded(self._end(event, attributes.scheduled_event_id), attributes.result)
 
     def _activity_failed(self, event: HistoryEvent) -> None:
         attributes = event.activity_task_failed_event_attributes
-        self._end(event, attributes.scheduled_event_id).failure = _failure(attributes.failure)
+        self._failed(self._end(event, attributes.scheduled_event_id), attributes.failure)
 
     def _activity_timed_out(self, event: HistoryEvent) -> None:
         attributes = event.activity_task_timed_out_event_attributes
-        self._end(event, attributes.scheduled_event_id).failure = _failure(attributes.failure)
+        self._failed(self._end(event, attributes.scheduled_event_id), attributes.failure)
 
     def _timer_started(self, event: HistoryEvent) -> None:
         timeout = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
-        step = self._begin(event, Step(name="waiting", kind="timer", start_time=_time(event.event_time)))
+        step = self._begin(event, Step(name="waiting", kind="timer", start_time=time_of(event.event_time)))
+        step.next_attempt_time = step.start_time + timeout
         step.result = f"Looks again in {_seconds(timeout)}, or when woken."
 
     def _timer_fired(self, event: HistoryEvent) -> None:
@@ -214,7 +189,7 @@ class Timeline:
 
     def _end(self, event: HistoryEvent, begun_by: int) -> Step:
         step = self._open.pop(begun_by)
-        step.end_time = _time(event.event_time)
+        step.end_time, step.next_attempt_time = time_of(event.event_time), None
         return step
 
     def _add_pending(self, pending: Iterable[PendingActivityInfo]) -> None:
@@ -224,14 +199,34 @@ class Timeline:
             if step is None or step.end_time is not None:
                 continue
             step.attempts = activity.attempt
+            if activity.HasField("next_attempt_schedule_time"):
+                step.next_attempt_time = time_of(activity.next_attempt_schedule_time)
             if activity.HasField("last_failure"):
-                step.failure = _failure(activity.last_failure)
+                self._failed(step, activity.last_failure)
 
-    def _result(self, name: str, payloads: Payloads) -> str | None:
-        if name != TAKE_SNAPSHOT:
-            return _decode(payloads, str, self._converter)
-        findings = _decode(payloads, Findings, self._converter)
-        return _findings(findings) if findings else None
+    def _failed(self, step: Step, failure: Failure) -> None:
+        step.failure = self._troubles[step.name] = _failure(failure)
+
+    def _succeeded(self, step: Step, payloads: Payloads) -> None:
+        self._troubles.pop(step.name, None)
+        if step.name == TAKE_SNAPSHOT:
+            self._found(step, decode(payloads, Findings, self._converter))
+            return
+        step.result = decode(payloads, str, self._converter)
+        if step.name != WRITE_STATUS:
+            self._changed(step.result)
+        elif step.result != NOTHING_TO_REPORT:
+            self.status_written = step.result
+
+    def _found(self, step: Step, findings: Findings | None) -> None:
+        if findings is None:
+            return
+        step.result = _findings(findings)
+        self._troubles = {problem.reason: f"{problem.reason}: {problem.message}" for problem in findings.problems}
+        self._changed(*findings.done)
+
+    def _changed(self, *changes: str | None) -> None:
+        self.changes += [change for change in changes if change and change not in self.changes]
 
 
 def _findings(findings: Findings) -> str:
@@ -245,20 +240,6 @@ def _findings(findings: Findings) -> str:
 def _failure(failure: Failure) -> str:
     kind = failure.application_failure_info.type
     return f"{kind}: {failure.message}" if kind else failure.message
-
-
-def _decode(payloads: Payloads, hint: type[_T], converter: PayloadConverter) -> _T | None:
-    """The only one of `payloads`, or None where it is not, or no longer, a `hint`."""
-    try:
-        [payload] = payloads.payloads
-        value = converter.from_payload(payload, hint)
-    except (ValueError, KeyError, RuntimeError):
-        return None
-    return value if isinstance(value, hint) else None
-
-
-def _time(timestamp: Timestamp) -> datetime:
-    return timestamp.ToDatetime(tzinfo=UTC)
 
 
 def _seconds(duration: timedelta) -> str:

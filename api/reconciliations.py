@@ -1,31 +1,55 @@
-"""`GET …/reconciliations` and `GET …/reconciliations/{run_id}`: what was done about an Experiment, and why.
+"""`…/reconciliations` and `…/reconciliations/{run_id}`: what was done about an Experiment, why, and doing it now.
 
-They answer from Temporal, through `runs`, also for Experiments that no longer exist.
+They answer from Temporal, through `runs`, also for Experiments that no longer exist. A POST asks for a run, through
+`requests`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from pydantic import ConfigDict, Field
 
-from api.dependencies import MayGet, Name, Namespace, TheCaches, TheRuns
+from api.conditional import answer, conditional
+from api.dependencies import MayGet, MayUpdate, Name, Namespace, TheCaller, TheParts
 from api.experiments import require_experiment
 from api.problems import documented
-from api.runs import Reconciliation, ReconciliationDetail
+from api.run_list import RunPage, RunQuery, page
+from api.runs import ReconciliationDetail, Runs
 from experiments.models import Part
 from experiments.objects import EXPERIMENT, ObjectRef
+from experiments.reconciliation import Target
 
 router = APIRouter(prefix="/api/v1/namespaces/{namespace}/experiments/{name}", tags=["Reconciliations"])
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many runs at most.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[!-~]{1,255}$",
+        description="The same key asks for the same run, however often it is sent.",
+        examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
+    ),
+]
+Wait = Annotated[
+    str | None,
+    Query(
+        pattern="^([1-9]|[1-5][0-9]|60)s$", description="How long to wait for its end, up to `60s`.", examples=["30s"]
+    ),
+]
+RunId = Annotated[UUID, Path(description="Its `runId`.", examples=["82bb5547-f09d-4a0c-8fc2-6a72494be1cb"])]
+_LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": "string"}}}
 
 
-class ReconciliationList(Part):
-    """Runs, newest first."""
+class Wish(Part):
+    """Why somebody wants a run, in one line: it becomes one of the run's `reasons`."""
 
-    items: list[Reconciliation]
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", examples=["a new judge"])] = ""
 
 
 @router.get(
@@ -36,12 +60,12 @@ class ReconciliationList(Part):
     responses=documented(401, 403, 404, 422, 503),
 )
 async def list_reconciliations(
-    namespace: Namespace, name: Name, caches: TheCaches, runs: TheRuns, limit: Limit = 50
-) -> ReconciliationList:
-    items = await runs.newest(namespace, name, limit)
-    if not items:
-        require_experiment(caches, namespace, name)
-    return ReconciliationList(items=items)
+    namespace: Namespace, name: Name, query: Annotated[RunQuery, Query()], parts: TheParts
+) -> RunPage:
+    found = await page(parts.runs, namespace, name, query)
+    if not found.items and not found.next_cursor and not await parts.runs.known(namespace, name):
+        require_experiment(parts.caches, namespace, name)
+    return found
 
 
 @router.get(
@@ -49,10 +73,69 @@ async def list_reconciliations(
     summary="Show one run with its steps",
     description="Each step with its attempts and, in words, what it did or why it failed; and what woke the run.",
     dependencies=[MayGet],
-    responses=documented(401, 403, 404, 422, 503),
+    response_model=ReconciliationDetail,
+    responses=conditional() | documented(401, 403, 404, 422, 503),
 )
 async def get_reconciliation(
-    namespace: Namespace, name: Name, run_id: UUID, caches: TheCaches, runs: TheRuns
-) -> ReconciliationDetail:
-    obj = caches.get(ObjectRef(EXPERIMENT, namespace, name))
-    return await runs.one(namespace, name, str(run_id), obj["metadata"]["uid"] if obj else None)
+    request: Request, namespace: Namespace, name: Name, run_id: RunId, parts: TheParts
+) -> Response:
+    obj = parts.caches.get(ObjectRef(EXPERIMENT, namespace, name))
+    run = await parts.runs.one(namespace, name, str(run_id), obj["metadata"]["uid"] if obj else None)
+    return answer(request, run)
+
+
+@router.post(
+    "/reconciliations",
+    summary="Reconcile an Experiment now",
+    description="Begins a run, or wakes the one that is open. Answers at once, or with `wait` when the run has ended.",
+    dependencies=[MayUpdate],
+    status_code=202,
+    response_model=ReconciliationDetail,
+    responses={
+        200: {"model": ReconciliationDetail, "description": "With `wait`: the run has ended.", "headers": _LOCATION},
+        202: {"description": "The run, which may be under way.", "headers": _LOCATION},
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+async def reconcile(
+    *,
+    request: Request,
+    namespace: Namespace,
+    name: Name,
+    parts: TheParts,
+    caller: TheCaller,
+    wish: Wish | None = None,
+    key: Key = None,
+    wait: Wait = None,
+) -> Response:
+    uid = require_experiment(parts.caches, namespace, name)["metadata"]["uid"]
+    target = Target(namespace, name, uid)
+    run_id = await parts.requests.run(target, wish.reason if wish else "", key, caller.user)
+    if wait:
+        await _end_of(parts.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
+    run = await parts.runs.one(namespace, name, run_id, uid)
+    return Response(
+        run.model_dump_json(by_alias=True),
+        status_code=200 if wait and run.status != "Running" else 202,
+        media_type="application/json",
+        headers={"Location": f"{request.url.path}/{run_id}"},
+    )
+
+
+async def _end_of(runs: Runs, target: Target, run_id: str, request: Request, *, seconds: int) -> None:
+    """Returns when the run has ended, the time is up or the client has gone."""
+    ended = asyncio.create_task(runs.ended(target, run_id))
+    gone = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((ended, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            await ended
+    finally:
+        ended.cancel()
+        gone.cancel()
+        await asyncio.gather(ended, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,16 +1,18 @@
 """The runs of an Experiment, as Temporal remembers them: also of deleted Experiments, as long as it keeps them.
 
-Temporal's visibility tells which runs there are; it lags behind by up to a second or so. How a run ended stands only
-in its history, of which a list needs the last event. `history` reads the events, `reconciliations` serves the answers.
+Temporal's visibility tells which runs there are; it lags behind by up to a second or so. How a run ended stands in its
+memo, or where that is not so (it was terminated, or has too much to tell) in the last event of its history. `history`
+and `endings` read the events, `run_list` makes pages of runs, `reconciliations` serves the answers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias, cast
 from urllib.parse import quote
 
 import structlog
@@ -25,12 +27,16 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.history import Ending, Signal, Step, Timeline, ending
+from api.endings import Closed, Ending, ending
+from api.history import Signal, Step, Timeline
 from api.problems import NotFound, TemporalUnavailable
+from experiments.changes import Verb, from_words
 from experiments.models import Part
 from experiments.reconciliation import WORKFLOW_TYPE, Target, workflow_id_prefix
 
 log = structlog.get_logger(__name__)
+
+Status: TypeAlias = Literal["Running"] | Closed
 
 _PATIENCE_SECONDS = 5
 _PROBE = timedelta(seconds=1)
@@ -47,7 +53,7 @@ class Reconciliation(Part):
     run_id: str
     workflow_id: str
     uid: str
-    status: Literal["Running", "Completed", "Failed", "Canceled", "Terminated", "TimedOut", "ContinuedAsNew"]
+    status: Status
     outcome: str
     message: str
     reasons: list[str]
@@ -58,11 +64,40 @@ class Reconciliation(Part):
     temporal_url: str
 
 
-class ReconciliationDetail(Reconciliation):
-    """One run with its steps in order, and what woke it."""
+class ChildChange(Part):
+    """What a run did to one generated object. A `change` names the fields, as far as the plan knew them."""
 
+    verb: Verb
+    kind: str
+    namespace: str
+    name: str
+    fields: list[str]
+
+
+class ReconciliationDetail(Reconciliation):
+    """One run with its steps in order, and what woke it.
+
+    `children` are its `changes` to generated objects, `status_written` is what its last report said. A run in progress
+    has a `current_step`, unless it works on steps that its history does not have yet, and says in `message` what is in
+    its way.
+    """
+
+    children: list[ChildChange]
+    status_written: str | None
+    current_step: Step | None
     steps: list[Step]
     signals: list[Signal]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a run has put into its memo: `outcome` when it completes or fails, the rest where it is not too long."""
+
+    reasons: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    outcome: str = ""
+    message: str = ""
 
 
 class Runs:
@@ -76,26 +111,37 @@ class Runs:
     async def check(self) -> None:
         """Ask for the namespace: that needs the server, the credentials and the namespace to be right."""
         request = DescribeNamespaceRequest(namespace=self._client.namespace)
-        async with _asking_temporal():
+        async with asking_temporal():
             await self._client.workflow_service.describe_namespace(request, timeout=_PROBE)
 
-    async def newest(self, namespace: str, name: str, limit: int) -> list[Reconciliation]:
-        """The newest runs of every Experiment that has or had this name, newest first."""
-        async with _asking_temporal():
-            found = [
-                run async for run in self._client.list_workflows(_query(namespace, name), limit=limit, page_size=limit)
-            ]
-            gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
-            read = await asyncio.gather(*(self._summary(run, gate) for run in found))
-        # Visibility cannot be asked for an order. Its own is: open runs, then by the time of their end.
-        return sorted(filter(None, read), key=lambda run: run.start_time, reverse=True)
+    async def listed(self, query: str, size: int) -> list[WorkflowExecution]:
+        """The first `size` runs that visibility has for `query`: those that are open, then the last to end first."""
+        async with asking_temporal():
+            return [run async for run in self._client.list_workflows(query, limit=size, page_size=size)]
+
+    async def known(self, namespace: str, name: str) -> bool:
+        """Whether there is a run of any Experiment that has or had this name."""
+        return bool(await self.listed(of_name(namespace, name), 1))
+
+    async def counts(self, query: str) -> dict[str, int]:
+        """How many runs visibility has for `query`, by status."""
+        async with asking_temporal():
+            counted = await self._client.count_workflows(f"{query} GROUP BY ExecutionStatus")
+        return {str(group.group_values[0]): group.count for group in counted.groups}
+
+    async def read(self, runs: Iterable[WorkflowExecution]) -> list[Reconciliation]:
+        """Those of `runs` that Temporal still has, in the same order, and as they are now."""
+        gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        async with asking_temporal():
+            read = await asyncio.gather(*(self._summary(run, gate) for run in runs))
+        return [run for run in read if run]
 
     async def one(self, namespace: str, name: str, run_id: str, uid: str | None) -> ReconciliationDetail:
         """A run by its ID. With the `uid` of the Experiment, also one that visibility does not know yet.
 
         Raises NotFound.
         """
-        async with _asking_temporal():
+        async with asking_temporal():
             described = await self._find(namespace, name, run_id, uid)
             if described is None:
                 raise NotFound(
@@ -103,11 +149,33 @@ class Runs:
                     "ended after its retention period."
                 )
             history = await self._handle(described.id, run_id).fetch_history()
-            reasons = await _reasons(described)
         timeline = Timeline(history.events, described.raw_description.pending_activities, self._converter)
-        reasons = list(dict.fromkeys([*reasons, *(why for signal in timeline.signals for why in signal.reasons)]))
-        run = self._reconciliation(described, reasons, ending(history.events[-1], self._converter))
-        return ReconciliationDetail(**dict(run), steps=timeline.steps, signals=timeline.signals)
+        ended = ending(history.events[-1], self._converter)
+        return _detail(self._reconciliation(described, timeline.reasons, ended), timeline)
+
+    async def ended(self, target: Target, run_id: str) -> None:
+        """Returns when this run has ended, however long that takes."""
+        events = self._handle(target.workflow_id, run_id).fetch_history_events(
+            wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
+        )
+        async with asking_temporal(patiently=True):
+            await anext(events)
+
+    async def requests(self, target: Target, most: int) -> list[tuple[str, list[str]]]:
+        """What people asked of each of the newest runs of this object, by the IDs of the runs.
+
+        Visibility may be behind, so the very newest is looked up by itself; while it is open its history has to tell.
+        """
+        async with asking_temporal():
+            newest = await self._describe(target.workflow_id)
+            if newest is None:
+                return []
+            listed = await self.listed(f"{of_type()} AND WorkflowId = '{target.workflow_id}'", most)
+            asked = [(run.run_id, (await noted(run)).requests) for run in (newest, *listed)]
+            if not (await noted(newest)).outcome:
+                history = await self._handle(newest.id, newest.run_id).fetch_history()
+                asked.append((newest.run_id, Timeline(history.events, [], self._converter).requests))
+        return asked
 
     def url(self, workflow_id: str, run_id: str) -> str:
         """Where Temporal's UI shows this run."""
@@ -118,14 +186,18 @@ class Runs:
         return self._client.get_workflow_handle(workflow_id, run_id=run_id)
 
     async def _summary(self, run: WorkflowExecution, gate: asyncio.Semaphore) -> Reconciliation | None:
+        note = await noted(run)
+        if run.close_time and note.message:
+            status = cast(Closed, status_of(run))
+            ended = Ending(status, note.outcome, note.message, run.close_time, note.reasons, note.changes)
+            return self._reconciliation(run, note.reasons, ended)
         async with gate:
             try:
-                ended = await self._ending(run)
+                return self._reconciliation(run, note.reasons, await self._ending(run))
             except RPCError as error:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return None  # forgotten since the list was made
                 raise
-        return self._reconciliation(run, await _reasons(run), ended)
 
     async def _ending(self, run: WorkflowExecution) -> Ending | None:
         handle = self._handle(run.id, run.run_id)
@@ -140,13 +212,13 @@ class Runs:
     ) -> WorkflowExecutionDescription | None:
         if uid and (described := await self._describe(Target(namespace, name, uid).workflow_id, run_id)):
             return described
-        query = f"{_query(namespace, name)} AND RunId = '{run_id}'"
-        listed = [run.id async for run in self._client.list_workflows(query, limit=1)]
-        return await self._describe(listed[0], run_id) if listed else None
+        listed = await self.listed(f"{of_name(namespace, name)} AND RunId = '{run_id}'", 1)
+        return await self._describe(listed[0].id, run_id) if listed else None
 
-    async def _describe(self, workflow_id: str, run_id: str) -> WorkflowExecutionDescription | None:
+    async def _describe(self, workflow_id: str, run_id: str | None = None) -> WorkflowExecutionDescription | None:
+        """Without `run_id`, its newest run."""
         try:
-            return await self._handle(workflow_id, run_id).describe()
+            return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
@@ -170,24 +242,64 @@ class Runs:
         )
 
 
-def _query(namespace: str, name: str) -> str:
-    return f"WorkflowType = '{WORKFLOW_TYPE}' AND WorkflowId STARTS_WITH '{workflow_id_prefix(namespace, name)}'"
+def of_type() -> str:
+    """As a query for visibility: the runs of all Experiments."""
+    return f"WorkflowType = '{WORKFLOW_TYPE}'"
+
+
+def of_name(namespace: str, name: str) -> str:
+    """As a query for visibility: the runs of every Experiment that has or had this name."""
+    return f"{of_type()} AND WorkflowId STARTS_WITH '{workflow_id_prefix(namespace, name)}'"
+
+
+async def noted(run: WorkflowExecution) -> Noted:
+    try:
+        return Noted(
+            reasons=await run.memo_value("reasons", [], type_hint=list[str]),
+            requests=await run.memo_value("requests", [], type_hint=list[str]),
+            changes=await run.memo_value("changes", [], type_hint=list[str]),
+            outcome=await run.memo_value("outcome", "", type_hint=str),
+            message=await run.memo_value("message", "", type_hint=str),
+        )
+    except (ValueError, KeyError, RuntimeError):
+        return Noted()  # of another version
+
+
+def status_of(run: WorkflowExecution) -> Status:
+    """As Temporal's UI calls it."""
+    return cast(Status, run.status.name.title().replace("_", "") if run.status else "Running")
 
 
 def _is_open(run: WorkflowExecution) -> bool:
     return run.status is WorkflowExecutionStatus.RUNNING
 
 
-async def _reasons(run: WorkflowExecution) -> list[str]:
-    """What the run was started for, from its memo."""
-    return await run.memo_value("reasons", [], type_hint=list[str])
+def _detail(run: Reconciliation, timeline: Timeline) -> ReconciliationDetail:
+    is_open = run.status == "Running"
+    if not is_open:
+        for step in timeline.steps:
+            step.next_attempt_time = None
+    changes = timeline.changes if is_open else run.changes
+    done = [change for change in map(from_words, changes) if change]
+    known = {**dict(run), "changes": changes, "message": timeline.trouble if is_open else run.message}
+    return ReconciliationDetail(
+        **known,
+        children=[ChildChange(**asdict(change)) for change in done],
+        status_written=timeline.status_written,
+        current_step=timeline.current if is_open else None,
+        steps=timeline.steps,
+        signals=timeline.signals,
+    )
 
 
 @asynccontextmanager
-async def _asking_temporal() -> AsyncIterator[None]:
-    """The client itself repeats a call for ten seconds, which is longer than anybody waits for a page."""
+async def asking_temporal(*, patiently: bool = False) -> AsyncIterator[None]:
+    """Raises `TemporalUnavailable`.
+
+    The client itself repeats a call for ten seconds, which is longer than anybody waits for a page.
+    """
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(None if patiently else _PATIENCE_SECONDS):
             yield
     except RPCError as error:
         raise _unavailable(error, error.message) from error

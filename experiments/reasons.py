@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from experiments.drift import editor, is_outdated
 from experiments.plan import Action, Plan, Step
 from experiments.snapshot import Snapshot
@@ -21,6 +23,26 @@ def reasons(plan: Plan) -> list[str]:
         found.append("agent URL changed")
     found += [why for action in plan.actions if (why := _of(action, plan.snapshot, found))]
     return list(dict.fromkeys(found)) or _news(plan)
+
+
+def kind_of(found: list[str]) -> str:
+    """What sort of reason the first of these is: one of a few words, to be counted by."""
+    return next((kind for kind, pattern in _KINDS.items() if found and pattern.fullmatch(found[0])), "other")
+
+
+_KINDS = {
+    "generation": re.compile(r"generation \d+"),
+    "deleted": re.compile("deleted"),
+    "requested": re.compile("requested(: .*)?", re.DOTALL),
+    "agent_url": re.compile("agent URL changed"),
+    "finalizer": re.compile("finalizer .*"),
+    "status": re.compile(r"status out of date|\w+ is \w+"),
+    "child_edited": re.compile(r"\w+ edited by .*", re.DOTALL),
+    "child_deleted": re.compile(r"\w+ deleted"),
+    "child_missing": re.compile(r"\w+ missing"),
+    "child_not_wanted": re.compile(r"\w+ not wanted"),
+    "child_out_of_date": re.compile(r"\w+ out of date"),
+}
 
 
 def _of(action: Action, snapshot: Snapshot, known: list[str]) -> str | None:

@@ -6,14 +6,32 @@ UI; objects are read again where they are needed.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 WORKFLOW_TYPE = "ReconcileExperiment"
 SIGNAL = "wake"
 TAKE_SNAPSHOT = "take_snapshot"
 WRITE_STATUS = "write_status"
+NOTHING_TO_REPORT = "nothing to report"
+"""Result of a `write_status` that did not have to write."""
 _PREFIX = "experiment"
+
+# Metrics of runs, counted by Temporal's own meter, which does not count a replay (docs/metrics.md).
+RECONCILIATIONS = "experiment_operator_reconciliations"
+RECONCILIATION_DURATION = "experiment_operator_reconciliation_duration"
+RECONCILIATION_PAUSES = "experiment_operator_reconciliation_pauses"
+
+Achievement: TypeAlias = Literal["Reconciled", "Unchanged", "Suspended", "CleanedUp", "Gone"]
+"""What a run that completes can come to. One that fails has the name of an `errors.Terminal` as outcome."""
+
+# What a memo takes of it, so that it stays below the 2 KiB above which the server complains.
+_BYTES_OF_A_RESULT = 1000
+_REASONS_IN_MEMO = 10
+_BYTES_OF_A_REASON = 90
+_REQUESTS_IN_MEMO = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +64,12 @@ class Wakeup:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
 
     A worker whose caches are behind one of them reads that object again. An empty version means that there was none.
+    `request` identifies what a person asked for: a run that has had it already does not look again.
     """
 
     reasons: list[str]
     seen: dict[str, str] = field(default_factory=dict)
+    request: str = ""
 
 
 @dataclass(slots=True)
@@ -60,6 +80,7 @@ class Reconcile:
     pending: list[Wakeup] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -135,6 +156,26 @@ class StatusRequest:
     failure: Obstacle | None = None
 
 
-def memo(target: Target, reasons: list[str]) -> dict[str, Any]:
-    """What a list of runs shows without opening one. A memo holds 2 KiB."""
-    return {"experiment": f"{target.namespace}/{target.name}", "reasons": reasons[:10]}
+def memo(
+    target: Target, reasons: list[str], requests: Sequence[str] = (), result: Result | None = None
+) -> dict[str, Any]:
+    """What lists and filters know of a run without opening its history; `result` once it has ended.
+
+    Of a result that is too long there is the outcome, and no message.
+    """
+    noted: dict[str, Any] = {
+        "experiment": f"{target.namespace}/{target.name}",
+        "reasons": [_in_brief(reason) for reason in reasons[:_REASONS_IN_MEMO]],
+    }
+    if requests:
+        noted["requests"] = list(requests[-_REQUESTS_IN_MEMO:])
+    if result:
+        noted["outcome"] = result.outcome
+        told = {"message": result.message, "reasons": result.reasons, "changes": result.changes}
+        if len(json.dumps(told, ensure_ascii=False).encode()) <= _BYTES_OF_A_RESULT:
+            noted |= told
+    return noted
+
+
+def _in_brief(reason: str) -> str:
+    return reason.encode()[:_BYTES_OF_A_REASON].decode(errors="ignore")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from temporalio import activity
 
+from experiments.changes import in_words
 from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
 from experiments.models import FINALIZER, LastReconciliation
 from experiments.names import CHILD_SUFFIXES
@@ -22,6 +23,7 @@ from experiments.objects import EVENT, EXPERIMENT, Object, ObjectRef, Resource
 from experiments.options import Options
 from experiments.plan import Action, Plan, Step, plan
 from experiments.reconciliation import (
+    NOTHING_TO_REPORT,
     TAKE_SNAPSHOT,
     WRITE_STATUS,
     ActionRequest,
@@ -93,8 +95,7 @@ class Activities:
         if action is None:
             raise stale(f"{request.action.description}: not needed any more")
         self._run.snapshot = await self._write(snapshot, action)
-        verb, _, rest = str(action).partition(" ")
-        self._run.done.append(done := f"{_PAST[verb]} {rest}")
+        self._run.done.append(done := in_words(action))
         return done
 
     async def _write(self, snapshot: Snapshot, action: Action) -> Snapshot:
@@ -147,7 +148,7 @@ class Activities:
             done = plan(snapshot, failures)
             report, meta = done.report, snapshot.subject.meta
             if report is None or not (request.changes or done.is_news):
-                return "nothing to report"
+                return NOTHING_TO_REPORT
             info = activity.info()
             run = LastReconciliation(
                 workflow_id=info.workflow_id or "",
@@ -215,7 +216,6 @@ class Activities:
 
 
 _RESOURCES = {resource.kind: resource for resource in (EXPERIMENT, *CHILD_SUFFIXES)}
-_PAST = {"create": "created", "change": "changed", "delete": "deleted", "add": "added", "remove": "removed"}
 
 
 def _findings(found: Plan, done: list[str]) -> Findings:

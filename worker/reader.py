@@ -6,6 +6,8 @@ has seen more than those hold.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from experiments.errors import Forbidden, Problem
 from experiments.models import FINALIZER
 from experiments.names import CHILD_SUFFIXES, UID_LABEL
@@ -36,7 +38,10 @@ class SnapshotReader:
         objects = {ref: obj for ref, obj in found.items() if obj}
         unserved = frozenset(ref.resource for ref in subject.dependencies if not self._caches.served(ref.resource))
         snapshot = Snapshot(subject, objects, unserved)
-        return snapshot if _is_new(subject, request) else await self._with_children(snapshot)
+        children = tuple(_children_in(request, subject))
+        if _is_new(subject, request, children):
+            return snapshot
+        return await self._with_children(snapshot, children)
 
     async def labelled_children(self, subject: Subject) -> dict[ObjectRef, Object]:
         """All that carry the Experiment's uid, in every namespace."""
@@ -60,12 +65,12 @@ class SnapshotReader:
         except (kube.NotFound, kube.NotServed):
             return None
 
-    async def _with_children(self, snapshot: Snapshot) -> Snapshot:
+    async def _with_children(self, snapshot: Snapshot, more: Iterable[ObjectRef]) -> Snapshot:
         subject = snapshot.subject
         objects: dict[ObjectRef, Object] = {}
         refused: dict[ObjectRef, Problem] = {}
         unserved: set[Resource] = set()
-        for ref in subject.known_children:
+        for ref in dict.fromkeys((*subject.known_children, *more)):
             try:
                 objects[ref] = await self._client.get(ref)
             except kube.NotFound:
@@ -82,7 +87,17 @@ class SnapshotReader:
         return Snapshot(subject, {**snapshot.objects, **objects}, snapshot.unserved | unserved, refused)
 
 
-def _is_new(subject: Subject, request: SnapshotRequest) -> bool:
+def _children_in(request: SnapshotRequest, subject: Subject) -> Iterator[ObjectRef]:
+    """Children that whoever started the run has seen: the watcher finds them by their labels, wherever they are."""
+    by_kind = {resource.kind: resource for resource in CHILD_SUFFIXES}
+    for seen in request.seen:
+        kind, _, where = seen.partition(" ")
+        namespace, _, name = where.partition("/")
+        if kind in by_kind and (ref := ObjectRef(by_kind[kind], namespace, name)) not in subject.dependencies:
+            yield ref
+
+
+def _is_new(subject: Subject, request: SnapshotRequest, children: tuple[ObjectRef, ...]) -> bool:
     """Whether nothing can have been made for this Experiment yet. If that is wrong, a create finds the name taken."""
     untouched = subject.status.observed_generation is None and FINALIZER not in subject.meta.finalizers
-    return untouched and not request.certain and not any(str(ref) in request.seen for ref in subject.known_children)
+    return untouched and not request.certain and not children and not subject.remembered_children

@@ -20,10 +20,14 @@ with workflow.unsafe.imports_passed_through():
     from experiments.errors import BY_REASON, InternalError, Terminal
     from experiments.plan import Step
     from experiments.reconciliation import (
+        RECONCILIATION_DURATION,
+        RECONCILIATION_PAUSES,
+        RECONCILIATIONS,
         SIGNAL,
         TAKE_SNAPSHOT,
         WORKFLOW_TYPE,
         WRITE_STATUS,
+        Achievement,
         ActionRequest,
         Findings,
         Obstacle,
@@ -33,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
         SnapshotRequest,
         StatusRequest,
         Wakeup,
+        memo,
     )
 
 STALE = "Stale"
@@ -52,6 +57,9 @@ _FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=
 _LONGEST_PAUSE = 300
 _IMPATIENT_PASSES = 3
 _LONG_HISTORY = 1000
+# What people write and how often they ask is theirs to choose, and all of it has to fit into one payload.
+_MOST_REASONS = 50
+_MOST_REQUESTS = 50
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -61,6 +69,7 @@ class ReconcileExperiment:
         self._target = request.target
         self._reasons = list(request.reasons)
         self._changes = list(request.changes)
+        self._requests = list(request.requests)
         self._unreported: list[str] = []
         self._released = False
         self._seen: dict[str, str] = {}
@@ -72,7 +81,12 @@ class ReconcileExperiment:
     def wake(self, wakeup: Wakeup | None = None) -> None:
         """Asks for a pass after the present one. Without a `wakeup` it was sent by hand, which Temporal's UI offers."""
         wakeup = wakeup or Wakeup(["woken by hand"])
+        if wakeup.request:
+            if wakeup.request in self._requests:
+                return
+            self._requests = [*self._requests, wakeup.request][-_MOST_REQUESTS:]
         self._reasons += [why for why in wakeup.reasons if why not in self._reasons]
+        del self._reasons[_MOST_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
         self._seen |= wakeup.seen
         self._woken = True
@@ -130,6 +144,7 @@ class ReconcileExperiment:
         if problem.reason == STALE and fruitless <= _IMPATIENT_PASSES:
             return
         pause = min(2 ** (fruitless - 1), _LONGEST_PAUSE)
+        workflow.metric_meter().create_counter(RECONCILIATION_PAUSES).add(1, {"reason": problem.reason})
         workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
         with suppress(TimeoutError):
             await workflow.wait_condition(lambda: self._woken, timeout=pause)
@@ -138,19 +153,24 @@ class ReconcileExperiment:
     def _continue_as_new(self) -> NoReturn:
         """A signal that came since the last pass goes along: it would be lost otherwise."""
         pending = [Wakeup([], self._seen)] if self._woken else []
-        workflow.continue_as_new(Reconcile(self._target, pending, self._reasons, self._changes))
+        workflow.continue_as_new(
+            Reconcile(self._target, pending, self._reasons, self._changes, self._requests),
+            memo=memo(self._target, self._reasons, self._requests),
+        )
 
     def _finish(self, findings: Findings, problem: Obstacle | None) -> Result:
-        outcome = _outcome(findings, self._changes, released=self._released)
-        message = problem.message if problem else _MESSAGES[outcome]
+        achieved = _achievement(findings, self._changes, released=self._released)
+        outcome, message = (problem.reason, problem.message) if problem else (achieved, _MESSAGES[achieved])
         result = Result(outcome, message, findings.generation, self._reasons, self._changes)
-        if problem is None:
-            return result
-        result.outcome = problem.reason
-        raise ApplicationError(message, result, type=problem.reason, non_retryable=True)
+        # Lists are made from memos, so that they need not open the history of each run.
+        workflow.upsert_memo(memo(self._target, self._reasons, self._requests, result))
+        _count("failed" if problem else "completed", outcome)
+        if problem is not None:
+            raise ApplicationError(message, result, type=outcome, non_retryable=True)
+        return result
 
 
-_MESSAGES = {
+_MESSAGES: dict[Achievement, str] = {
     "Reconciled": "The cluster is as the Experiment says.",
     "Unchanged": "The cluster already was as the Experiment says.",
     "Suspended": "spec.suspend is true: nothing was touched.",
@@ -161,12 +181,18 @@ _MESSAGES = {
 _WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not issubclass(problem, Terminal))}
 
 
-def _outcome(findings: Findings, changes: list[str], *, released: bool) -> str:
+def _achievement(findings: Findings, changes: list[str], *, released: bool) -> Achievement:
     if findings.deleting or not findings.exists:
         return "CleanedUp" if released else "Gone"
     if findings.suspended:
         return "Suspended"
     return "Reconciled" if changes or findings.news else "Unchanged"
+
+
+def _count(outcome: str, reason: str) -> None:
+    meter, took = workflow.metric_meter(), workflow.now() - workflow.info().start_time
+    meter.create_counter(RECONCILIATIONS).add(1, {"outcome": outcome, "reason": reason})
+    meter.create_histogram_timedelta(RECONCILIATION_DURATION).record(took, {"outcome": outcome})
 
 
 async def _step(step: str, request: object, result: type[_T], patience: RetryPolicy) -> _T:

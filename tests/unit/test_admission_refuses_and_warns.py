@@ -44,7 +44,7 @@ def test_a_sound_experiment_passes_in_silence(made: Any) -> None:
 
 
 def test_a_missing_agent_is_refused_or_warned_of(world: Any) -> None:
-    said = "spec.agentRef: Agent default/agent does not exist; http://agent.default.svc.cluster.local:8000 is assumed."
+    said = "spec.agentRef: Agent default/agent does not exist."
     assert refusals(world()) == [said]
     assert refusals(world(), agent_check="warn") == []
     assert warnings(world(), agent_check="warn") == [said]

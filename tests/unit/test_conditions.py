@@ -143,3 +143,7 @@ def test_every_error_is_a_reason() -> None:
 @pytest.mark.parametrize("name", ["Terminal", "Curable", "Problem"])
 def test_only_leaves_are_reasons(name: str) -> None:
     assert name not in BY_REASON
+
+
+def test_a_message_is_never_longer_than_a_status_can_hold() -> None:
+    assert len(condition(ConditionType.READY, False, "InvalidSpec", "x" * 40000).message) == 32768

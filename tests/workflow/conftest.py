@@ -38,6 +38,7 @@ from experiments.reconciliation import (
     StatusRequest,
     Target,
     Wakeup,
+    memo,
 )
 from localcluster.tools import tool
 from worker.main import temporal_worker
@@ -98,7 +99,9 @@ class ScriptedExperiment:
             del self._stops[step]
             released.set()
 
-    async def start(self, *reasons: str, seen: dict[str, str] | None = None) -> WorkflowHandle[Any, Result]:
+    async def start(
+        self, *reasons: str, seen: dict[str, str] | None = None, request: str = ""
+    ) -> WorkflowHandle[Any, Result]:
         """As the watcher does: begins a run, or signals the one that is open."""
         return await self.client.start_workflow(
             WORKFLOW_TYPE,
@@ -106,7 +109,8 @@ class ScriptedExperiment:
             id=self.target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,
-            start_signal_args=[Wakeup(list(reasons), seen or {})],
+            start_signal_args=[Wakeup(list(reasons), seen or {}, request)],
+            memo=memo(self.target, list(reasons)),
             result_type=Result,
         )
 

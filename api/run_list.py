@@ -1,0 +1,240 @@
+"""Which runs a list shows, and where its next page begins.
+
+Visibility has one order: runs that are open, then the last to end first. A page begins behind the last run of the one
+before, so what begins or ends meanwhile neither hides nor repeats another. What a query cannot tell (outcome, reasons)
+stands in each run's memo, so a filter has to look at run after run, and at no more than a few hundred for one page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from typing import Annotated, Self, get_args
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+
+from api.endings import Closed
+from api.listing import CURSOR
+from api.problems import InvalidRequest
+from api.runs import Reconciliation, Runs, asking_temporal, noted, of_name, of_type, status_of
+from experiments.errors import BY_REASON, Terminal
+from experiments.models import Part
+from experiments.reconciliation import Achievement, Target
+
+_STATUSES = ("Running", *get_args(Closed))
+_ACHIEVEMENTS = get_args(Achievement)
+_OUTCOMES = (*_STATUSES, *_ACHIEVEMENTS, *(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)))
+
+# Each run that is looked at costs the server a read of its own; it allows a few thousand a second.
+_LOOKED_AT_FOR_ONE_PAGE = 400
+_LISTED_AT_ONCE = 200
+_READ_AT_ONCE = 20
+
+
+def _known(outcome: str) -> str:
+    if outcome not in _OUTCOMES:
+        raise ValueError(f"must be one of {', '.join(_OUTCOMES)}")
+    return outcome
+
+
+def _of_our_time(time: datetime) -> datetime:
+    if not 1970 < time.year < 2200:
+        raise ValueError("must be between 1971 and 2199")
+    return time
+
+
+def _a_time(text: str) -> str:
+    _of_our_time(datetime.fromisoformat(text[:19]))
+    return text
+
+
+Outcome = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_OUTCOMES)})]
+Time = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+# As the server writes it: Python's have no nanoseconds.
+ServerTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"), AfterValidator(_a_time)]
+
+
+class RunQuery(Part):
+    """The parameters of a list. Unknown ones are refused: a filter that is misspelt must not look like no filter."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
+
+    outcome: Annotated[Outcome | None, Field(description="A `status` or an `outcome`.", examples=["Reconciled"])] = None
+    reason: Annotated[
+        str,
+        Field(
+            max_length=100,
+            description="Text in one of the first ten `reasons`, in upper or lower case.",
+            examples=["TestTrigger"],
+        ),
+    ] = ""
+    uid: Annotated[
+        UUID | None,
+        Field(
+            description="Of one of the objects that had the name.", examples=["a72ea94c-ace5-463f-8578-0b98d0584fd8"]
+        ),
+    ] = None
+    since: Annotated[
+        Time | None, Field(description="Runs that began then or later.", examples=["2026-11-01T00:00:00Z"])
+    ] = None
+    until: Annotated[Time | None, Field(description="Runs that began before.", examples=["2199-01-01T00:00:00Z"])] = (
+        None
+    )
+    limit: Annotated[int, Field(ge=1, le=200, description="How many runs at most.", examples=[20])] = 50
+    cursor: Annotated[
+        str | None,
+        Field(max_length=16_000, pattern=CURSOR, description="`nextCursor` of the page before, with the same filters."),
+    ] = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every run that visibility lists is wanted."""
+        return not self.reason and self.outcome in (None, *_STATUSES)
+
+    def span(self, namespace: str, name: str) -> str:
+        """As a query for visibility: all runs of this object or name in the time range, whatever they came to."""
+        if self.uid:
+            parts = [f"{of_type()} AND WorkflowId = '{Target(namespace, name, str(self.uid)).workflow_id}'"]
+        else:
+            parts = [of_name(namespace, name)]
+        parts += [f"StartTime >= '{_utc(self.since)}'"] if self.since else []
+        parts += [f"StartTime < '{_utc(self.until)}'"] if self.until else []
+        return " AND ".join(parts)
+
+    @property
+    def status(self) -> str | None:
+        """The only one that a run with this outcome can have."""
+        if self.outcome is None or self.outcome in _STATUSES:
+            return self.outcome
+        return "Completed" if self.outcome in _ACHIEVEMENTS else "Failed"
+
+    def accepts(self, status: str, outcome: str, reasons: Iterable[str]) -> bool:
+        text = self.reason.casefold()
+        return self.outcome in (None, status, outcome) and (
+            not text or any(text in reason.casefold() for reason in reasons)
+        )
+
+
+class RunPage(Part):
+    """Runs: those that are open, then the last to end first. `next_cursor` is null on the last page.
+
+    With a filter for outcome or reason a page may be short, or empty, and still not be the last. `counts` are of all
+    runs in the time range, by `status`; null but on the first page.
+    """
+
+    items: list[Reconciliation]
+    next_cursor: str | None
+    counts: dict[str, int] | None
+
+
+async def page(runs: Runs, namespace: str, name: str, query: RunQuery) -> RunPage:
+    """Raises InvalidRequest and TemporalUnavailable."""
+    span = query.span(namespace, name)
+    of = hashlib.sha256(f"{span} {query.outcome} {query.reason}".encode()).hexdigest()[:16]
+    async with asking_temporal():
+        if query.cursor is not None:
+            items, end = await _fill(runs, query, span, _Position.decode(query.cursor, of))
+            counts = None
+        else:
+            (items, end), counts = await asyncio.gather(_fill(runs, query, span, _Position(of=of)), runs.counts(span))
+    return RunPage(items=items, next_cursor=end.encode() if end else None, counts=counts)
+
+
+class _Position(BaseModel):
+    """How far pages have come: when the last run that they have passed ended, None where that one was open.
+
+    A query from there finds again those that ended at the same time, and perhaps those that were open: visibility may
+    not have known yet that they had ended. `of` says what is listed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    of: str
+    close_time: ServerTime | None = None
+    same_time: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()
+
+    def after(self, run: WorkflowExecution) -> Self:
+        if run.status is WorkflowExecutionStatus.RUNNING:
+            return self.model_copy(update={"open": (*self.open, run.run_id)})
+        time = run.raw_info.close_time.ToJsonString()
+        same = (*self.same_time, run.run_id) if time == self.close_time else (run.run_id,)
+        return self.model_copy(update={"close_time": time, "same_time": same})
+
+    def query(self, span: str) -> str:
+        return f"{span} AND CloseTime <= '{self.close_time}'" if self.close_time else span
+
+    @property
+    def passed(self) -> set[str]:
+        return {*self.same_time, *self.open}
+
+    def encode(self) -> str:
+        return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode()
+
+    @classmethod
+    def decode(cls, cursor: str, of: str) -> Self:
+        """Raises InvalidRequest."""
+        with suppress(ValueError):
+            position = cls.model_validate_json(base64.urlsafe_b64decode(cursor.encode()))
+            if position.of == of:
+                return position
+        sentence = "query.cursor: is not one that a list with these filters has given out."
+        raise InvalidRequest(sentence, [sentence])
+
+
+async def _fill(
+    runs: Runs, query: RunQuery, span: str, position: _Position
+) -> tuple[list[Reconciliation], _Position | None]:
+    """The runs of one page, and how far it has come; None at the end."""
+    items: list[Reconciliation] = []
+    looked_at = 0
+    async with aclosing(_following(runs, query, span, position)) as following:
+        async for run, item in following:
+            if len(items) == query.limit or looked_at == _LOOKED_AT_FOR_ONE_PAGE:
+                return items, position
+            position, looked_at = position.after(run), looked_at + 1
+            items += [item] if item else []
+    return items, None
+
+
+async def _following(
+    runs: Runs, query: RunQuery, span: str, position: _Position
+) -> AsyncGenerator[tuple[WorkflowExecution, Reconciliation | None]]:
+    """Every run behind `position` that visibility lists, and what it is if it is wanted."""
+    if query.status:
+        span = f"{span} AND ExecutionStatus = '{query.status}'"
+    more = True
+    while more:
+        size = (query.limit + 1 if query.is_plain else _LISTED_AT_ONCE) + len(position.passed)
+        listed = await runs.listed(position.query(span), size)
+        more = len(listed) == size
+        found = [run for run in listed if run.run_id not in position.passed]
+        at_once = max(query.limit + 1, _READ_AT_ONCE)
+        for start in range(0, len(found), at_once):
+            batch = found[start : start + at_once]
+            read = await runs.read([run for run in batch if await _may_be(run, query)])
+            items = {item.run_id: item for item in read if query.accepts(item.status, item.outcome, item.reasons)}
+            for run in batch:
+                position = position.after(run)
+                yield run, items.get(run.run_id)
+
+
+async def _may_be(run: WorkflowExecution, query: RunQuery) -> bool:
+    """By what visibility knows of it. True, too, where only the history can tell."""
+    if query.outcome is None and not query.reason:
+        return True
+    note, status = await noted(run), status_of(run)
+    if status in ("Completed", "Failed") and not note.outcome:
+        return True
+    return query.accepts(status, note.outcome or status, note.reasons)
+
+
+def _utc(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()
