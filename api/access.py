@@ -1,36 +1,67 @@
 """Who may see and do what: Kubernetes decides, by TokenReview and SubjectAccessReview.
 
-`dependencies` asks for each request; routes say which verb they need.
+`dependencies` asks for each request; routes say which verb they need. Answers are kept for a short while, so that many
+requests are few questions: it is also how long a token or a role that was revoked is still good.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
+import structlog
+from cachetools import TTLCache
+
+from api.problems import AccessUnknown, Unauthenticated
+from experiments.objects import EXPERIMENT, GROUP, Object, Resource
 from kube.client import KubeClient
+from kube.errors import KubeError
+
+log = structlog.get_logger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
+_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
+
+_KEPT_SECONDS = 10.0
+_USERS_KEPT = 2_000
+_VERDICTS_KEPT = 20_000
+_PATIENCE_SECONDS = 5.0
+# The client's connections, 100 at most, are also those of the watches that keep the caches up to date.
+_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks, as the API server knows them."""
+    """Who asks, as the API server knows them. `extra` is what it adds of its own, for whoever authorizes."""
 
     name: str
+    uid: str = ""
     groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 class Access(Protocol):
-    async def user(self, authorization: str | None) -> User:
-        """Who sent this `Authorization` header. Raises `problems.Unauthenticated`."""
+    async def user(self, token: str | None) -> User:
+        """Whose bearer token this is. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
 
     async def may(self, user: User, verb: str, namespace: str) -> bool:
-        """Whether `user` may do `verb` to Experiments in `namespace`; `""` is all namespaces at once."""
+        """Whether `user` may do `verb` to Experiments in `namespace`; `""` is all namespaces at once.
+
+        Raises `problems.AccessUnknown`.
+        """
 
 
 class Everybody:
     """No questions asked: for a stack on one machine."""
 
-    async def user(self, authorization: str | None) -> User:  # noqa: ARG002
+    async def user(self, token: str | None) -> User:  # noqa: ARG002
         return User("everybody")
 
     async def may(self, user: User, verb: str, namespace: str) -> bool:  # noqa: ARG002
@@ -38,13 +69,70 @@ class Everybody:
 
 
 class ByKubernetes:
-    """Asks the API server, and remembers its answers for a short while."""
+    """Asks the API server, which the client's own user must be allowed to: ClusterRole `system:auth-delegator`."""
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, *, kept_seconds: float = _KEPT_SECONDS) -> None:
         self._client = client
+        self._users: _Answers[bytes, User | None] = _Answers(_USERS_KEPT, kept_seconds)
+        self._verdicts: _Answers[tuple[User, str, str], bool] = _Answers(_VERDICTS_KEPT, kept_seconds)
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
 
-    async def user(self, authorization: str | None) -> User:
-        raise NotImplementedError
+    async def user(self, token: str | None) -> User:
+        if not token:
+            raise Unauthenticated("A bearer token of the Kubernetes API server is needed, and none was sent.")
+        # The token itself is not kept anywhere.
+        digest = hashlib.sha256(token.encode()).digest()
+        user = await self._users.get(digest, lambda: self._review(token))
+        if user is None:
+            raise Unauthenticated("The Kubernetes API server does not accept this token.")
+        return user
 
     async def may(self, user: User, verb: str, namespace: str) -> bool:
-        raise NotImplementedError
+        return await self._verdicts.get((user, verb, namespace), lambda: self._judge(user, verb, namespace))
+
+    async def _review(self, token: str) -> User | None:
+        status = await self._ask(_TOKEN_REVIEW, {"token": token})
+        if not status.get("authenticated"):
+            return None
+        user = status["user"]
+        extra = {key: tuple(values) for key, values in (user.get("extra") or {}).items()}
+        return User(user["username"], user.get("uid", ""), tuple(user.get("groups") or ()), tuple(extra.items()))
+
+    async def _judge(self, user: User, verb: str, namespace: str) -> bool:
+        what = {"group": GROUP, "resource": EXPERIMENT.plural, "verb": verb, "namespace": namespace}
+        who = {"user": user.name, "uid": user.uid, "groups": list(user.groups), "extra": dict(user.extra)}
+        status = await self._ask(_ACCESS_REVIEW, {**who, "resourceAttributes": what})
+        return bool(status.get("allowed"))
+
+    async def _ask(self, resource: Resource, spec: Object) -> Object:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._at_once:
+                status: Object = (await self._client.ask(resource, {"spec": spec}))["status"]
+        except (KubeError, TimeoutError) as error:
+            words = str(error) or f"nothing within {_PATIENCE_SECONDS:g} s"
+            log.warning("the API server does not say who may do what", question=resource.kind, error=words)
+            raise AccessUnknown(
+                "The Kubernetes API server, which decides who may do what, does not answer this service."
+            ) from error
+        return status
+
+
+class _Answers(Generic[K, V]):
+    """The latest answers, a bounded number of them. Who asks what is being asked already waits for the same answer."""
+
+    def __init__(self, size: int, seconds: float) -> None:
+        self._tasks: TTLCache[K, asyncio.Task[V]] = TTLCache(size, seconds)
+
+    async def get(self, question: K, ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Raises what `ask` raises, and then forgets it."""
+        task = self._tasks.get(question)
+        if task is None:
+            task = self._tasks[question] = asyncio.create_task(ask())
+            task.add_done_callback(lambda done: self._forget_failure(question, done))
+        # Others may wait for it as well: one who goes away does not take it along.
+        return await asyncio.shield(task)
+
+    def _forget_failure(self, question: K, done: asyncio.Task[V]) -> None:
+        if done.cancelled() or done.exception():
+            with suppress(KeyError):  # it has expired by now
+                del self._tasks[question]

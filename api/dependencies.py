@@ -5,21 +5,27 @@ All of it runs on the event loop (`async def`): the caches belong to it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Path, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from api.access import Access, User
 from api.problems import NotAllowed
+from api.requests import Requests
 from api.runs import Runs
+from experiments.admission import AgentCheck
 from experiments.options import Options
 from kube.caches import Caches
-from temporal.client import Start
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from api.broadcast import Broadcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,9 @@ class Parts:
     runs: Runs
     access: Access
     options: Options
-    start: Start
+    agent_check: AgentCheck
+    requests: Requests
+    broadcast: Broadcast
 
     def install(self, app: FastAPI) -> None:
         app.state.parts = self
@@ -56,8 +64,24 @@ TheCaches = Annotated[Caches, Depends(_caches)]
 TheRuns = Annotated[Runs, Depends(_runs)]
 
 # Also what keeps quotes out of the queries to Temporal.
-Namespace = Annotated[str, Path(max_length=63, pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", examples=["default"])]
-Name = Annotated[str, Path(max_length=253, pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", examples=["weather-agent"])]
+Namespace = Annotated[
+    str,
+    Path(
+        max_length=63,
+        pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        description="Of the Experiment.",
+        examples=["default"],
+    ),
+]
+Name = Annotated[
+    str,
+    Path(
+        max_length=253,
+        pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="Of the Experiment.",
+        examples=["weather"],
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,11 @@ class Caller:
 
     user: User
     access: Access
+    token: str = field(repr=False)
+
+    async def again(self) -> Caller:
+        """The same a while later. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
+        return replace(self, user=await self.access.user(self.token))
 
     async def may(self, verb: str, namespace: str) -> bool:
         return await self.access.may(self.user, verb, namespace)
@@ -77,13 +106,34 @@ class Caller:
 
     async def listable(self, namespaces: Iterable[str]) -> frozenset[str]:
         """Those of `namespaces` whose Experiments this caller may list."""
-        if await self.may("list", ""):
-            return frozenset(namespaces)
-        return frozenset({namespace for namespace in set(namespaces) if await self.may("list", namespace)})
+        found = frozenset(namespaces)
+        if not found or await self.may("list", ""):
+            return found
+        verdicts = await asyncio.gather(*(self.may("list", namespace) for namespace in found))
+        return frozenset(namespace for namespace, allowed in zip(found, verdicts, strict=True) if allowed)
 
 
-async def _caller(request: Request, parts: TheParts) -> Caller:
-    return Caller(await parts.access.user(request.headers.get("authorization")), parts.access)
+_BEARER = HTTPBearer(
+    scheme_name="bearer", description="A token that the Kubernetes API server accepts.", auto_error=False
+)
+_PROXIED = APIKeyHeader(
+    name="X-Experiment-Operator-Authorization",
+    scheme_name="proxied",
+    description="`Bearer TOKEN`, on the way through a proxy that keeps `Authorization` to itself.",
+    auto_error=False,
+)
+
+
+async def _caller(
+    parts: TheParts,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
+    proxied: Annotated[str | None, Security(_PROXIED)],
+) -> Caller:
+    """The header of our own comes first: it is meant for nobody else."""
+    scheme, token = get_authorization_scheme_param(proxied)
+    if scheme.lower() != "bearer":
+        token = bearer.credentials if bearer else ""
+    return Caller(await parts.access.user(token), parts.access, token)
 
 
 TheCaller = Annotated[Caller, Depends(_caller)]

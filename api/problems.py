@@ -1,11 +1,15 @@
 """Errors as RFC 9457 problems: every answer that is not a success is `application/problem+json` with a sentence.
 
     Refusal
+    ├── Unauthenticated        401  no token, or one that is not accepted
+    ├── NotAllowed             403  the caller may not do this
     ├── InvalidRequest         422  a parameter is not what it has to be
+    ├── KeyReused              422  the Idempotency-Key was sent before, with another request
     ├── NotFound               404  there is no such Experiment or run
     └── Unavailable            503  comes with Retry-After
         ├── NotReady                something that this process needs is missing
         ├── CachesNotFilled         the first list of Experiments is not in yet
+        ├── AccessUnknown           the API server, which says who may do what, does not answer
         └── TemporalUnavailable     Temporal, which keeps the history, does not answer
 
 Routes raise them; `install` also turns everything else into one, from an unknown path to a defect. What caused an error
@@ -22,6 +26,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from experiments.models import Part
 from experiments.objects import GROUP
@@ -63,6 +68,11 @@ class InvalidRequest(Refusal):
     title = "The request is not understood"
 
 
+class KeyReused(Refusal):
+    status = 422
+    title = "The Idempotency-Key is taken"
+
+
 class Unauthenticated(Refusal):
     status = 401
     title = "Who are you?"
@@ -79,6 +89,16 @@ class NotFound(Refusal):
     title = "Not found"
 
 
+class NotGenerated(Refusal):
+    status = 409
+    title = "Not to be generated"
+
+
+class TooLarge(Refusal):
+    status = 413
+    title = "Too large"
+
+
 class Unavailable(Refusal):
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
@@ -92,14 +112,38 @@ class CachesNotFilled(Unavailable):
     title = "The Experiments are not known yet"
 
 
+class AccessUnknown(Unavailable):
+    title = "Kubernetes does not say who may do this"
+
+
 class TemporalUnavailable(Unavailable):
     title = "Temporal does not answer"
 
 
+_EXAMPLES = (
+    Unauthenticated("The Kubernetes API server does not accept this token."),
+    NotAllowed("ann may not get Experiments in namespace default."),
+    NotFound("There is no Experiment default/weather."),
+    NotGenerated(
+        "Not all objects can be generated: AiGateway ai-gateway/judge does not exist.",
+        ["AiGateway ai-gateway/judge does not exist."],
+    ),
+    TooLarge("An Experiment of more than 3,145,728 bytes fits into no API server."),
+    InvalidRequest("path.name: String should match pattern …", ["path.name: String should match pattern …"]),
+    TemporalUnavailable("Temporal, which keeps the history, does not answer: no connection."),
+)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers with these errors, for the OpenAPI page."""
-    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema(mode="serialization")}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+    schema = Problem.model_json_schema(mode="serialization")
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": _example(status).model_dump()}},
+        }
+        for status in statuses
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -117,13 +161,29 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400:  # FastAPI's, for a body that is not even text
+            sentence = "body: cannot be read."
+            return await refused(request, InvalidRequest(sentence, [sentence]))
         detail = f"{request.method} {request.url.path}: {error.detail}. What there is stands at /docs."
-        return _answer(_problem(request, error.status_code, detail), error.headers or {})
+        headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+        return _answer(_problem(request, error.status_code, detail), headers)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, _: Exception) -> JSONResponse:
         """Starlette raises the error again behind this answer, and uvicorn logs it."""
         return _answer(_problem(request, 500, "A defect of this service; its log has the details."))
+
+
+def _example(status: int) -> Problem:
+    refusal = next(each for each in _EXAMPLES if each.status == status)
+    return Problem(
+        type=refusal.type,
+        title=refusal.title,
+        status=status,
+        detail=str(refusal),
+        instance="/api/v1/namespaces/default/experiments/weather",
+        errors=refusal.errors,
+    )
 
 
 def _problem(
@@ -144,6 +204,16 @@ def _problem(
         instance=request.url.path,
         errors=list(errors),
     )
+
+
+def _allowed(request: Request) -> list[str]:
+    """Starlette names the methods of the first route of a path alone."""
+    scopes = {method: {**request.scope, "method": method} for method in ("GET", "HEAD", "POST")}
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
