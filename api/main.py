@@ -4,37 +4,160 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
-from collections.abc import Iterator
+import ssl
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import structlog
 import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 from temporalio.client import Client
 
 from api.access import Access, ByKubernetes, Everybody
 from api.app import create_app
+from api.certificates import WebhookCertificates
+from api.measured import Measured
+from api.tls import Certificate
+from api.webhook import create_webhook_app
+from experiments.admission import AgentCheck
 from experiments.options import Options
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.lease import Lease
+from telemetry.health import needs
 
 log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 3
+_STALLED_MILLISECONDS = 30_000
+
+
+WEBHOOK = "experiment-operator-webhook"
+"""Name of the webhook's Service, of the Secret with its certificate, and of the Lease of who sees to that."""
+WEBHOOK_CONFIGURATION = "experiment-operator"
+"""Name of the ValidatingWebhookConfiguration in `deploy/webhook`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfig:
+    """Its certificate is in `tls_dir`, where somebody else keeps it, or else is this service's own.
+
+    The API server calls it by one of `hosts`. Secret and Lease are in `namespace`.
+    """
+
+    host: str
+    port: int
+    tls_dir: Path | None
+    namespace: str
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`."""
+    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`.
+
+    `tls_dir` holds the certificate (`api.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may
+    call it from a browser.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8080
     auth: Literal["kubernetes", "none"] = "kubernetes"
+    tls_dir: Path | None = None
+    cors_origins: tuple[str, ...] = ()
     temporal_ui_url: str = "http://localhost:8233"
     task_queue: str = "experiment-operator"
     options: Options = field(default_factory=Options)
+    agent_check: AgentCheck = "refuse"
+    webhook: WebhookConfig | None = None
+
+
+async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> None:
+    """Serves until cancelled; requests under way then have a few seconds to end.
+
+    Listens from the first second on, and /readyz tells when the caches are filled. Raises OSError when it cannot
+    listen on `host` and `port`, and `tls.TlsError`.
+    """
+    caches = Caches(client, [*sources(config.options), *name_sources(config.options)])
+    app = create_app(caches, temporal, _access(client, config), config)
+    context = Certificate(config.tls_dir).context if config.tls_dir else None
+    async with serving(_for_browsers(app, config.cors_origins), config.host, config.port, context) as port:
+        log.info("api listens", host=config.host, port=port, tls=context is not None)
+        with contextlib.closing(app.state.parts.broadcast):  # streams would last for ever
+            needs("api", caches.missing)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(caches.run())
+                tasks.create_task(_spare_from_collection(caches))
+                if config.webhook:
+                    tasks.create_task(_run_webhook(client, caches, config, config.webhook))
+
+
+async def _spare_from_collection(caches: Caches) -> None:
+    """What is cached stays. To walk through it now and then would keep all requests waiting for 100 ms."""
+    await caches.wait_synced()
+    gc.collect()
+    gc.freeze()
+
+
+async def _run_webhook(client: KubeClient, caches: Caches, config: ApiConfig, webhook: WebhookConfig) -> None:
+    """Beside the api, on a listener of its own, which opens when there is a certificate."""
+    app = create_webhook_app(caches, client, config.options, agent_check=config.agent_check)
+
+    async def serve(directory: Path) -> None:
+        async with serving(app, webhook.host, webhook.port, Certificate(directory).context) as port:
+            log.info("webhook listens", host=webhook.host, port=port)
+            await asyncio.Event().wait()
+
+    if webhook.tls_dir:
+        await serve(webhook.tls_dir)
+        return
+    with tempfile.TemporaryDirectory(prefix="webhook-") as directory:
+        certificates = WebhookCertificates(
+            client,
+            Lease(client, webhook.namespace, WEBHOOK),
+            namespace=webhook.namespace,
+            secret=WEBHOOK,
+            hosts=webhook.hosts,
+            configuration=WEBHOOK_CONFIGURATION,
+            directory=Path(directory),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(certificates.run())
+            await certificates.wait_ready()
+            await serve(Path(directory))
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Serves `app` while the context is open, over TLS where there is a `context` for it; the value is the port.
+
+    Leaving waits a few seconds for requests under way. Raises OSError when it cannot listen there.
+    """
+    server = _Server(
+        uvicorn.Config(
+            Measured(app),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ssl_context_factory=(lambda _config, _default: context) if context else None,
+        )
+    )
+    with _listener(host, port) as listener:
+        async with asyncio.TaskGroup() as tasks:
+            served = tasks.create_task(server.serve(sockets=[listener]))
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                server.should_exit = True
+                await served
 
 
 class _Server(uvicorn.Server):
@@ -44,28 +167,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> None:
-    """Serves until cancelled; requests under way then have a few seconds to end.
-
-    Listens from the first second on, and /readyz tells when the caches are filled. Raises OSError when it cannot
-    listen on `host` and `port`.
-    """
-    caches = Caches(client, [*sources(config.options), *name_sources(config.options)])
-    app = create_app(caches, temporal, _access(client, config), config)
-    server = _Server(
-        uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS)
-    )
-    with _listener(config.host, config.port) as listener:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(caches.run())
-            serving = tasks.create_task(server.serve(sockets=[listener]))
-            log.info("api listens", host=config.host, port=listener.getsockname()[1])
-            try:
-                await asyncio.shield(serving)
-            except asyncio.CancelledError:
-                server.should_exit = True
-                await serving
-                raise
+def _listener(host: str, port: int) -> socket.socket:
+    """uvicorn's own would end the process where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what a connection that takes nothing was to get would be kept for ever
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)
+    return listener
 
 
 def _access(client: KubeClient, config: ApiConfig) -> Access:
@@ -75,7 +183,8 @@ def _access(client: KubeClient, config: ApiConfig) -> Access:
     return ByKubernetes(client)
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """uvicorn's own would end the process where the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+def _for_browsers(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Around the whole application, so that a page can also read what went wrong."""
+    if not origins:
+        return app
+    return CORSMiddleware(app, origins, allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=["*"])

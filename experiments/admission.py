@@ -29,6 +29,7 @@ from experiments.snapshot import Snapshot, Subject
 AgentCheck = Literal["refuse", "warn"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_DEFAULT_THRESHOLD = ExperimentSpec.model_fields["default_threshold"].default
 _SHORT_PAUSE_MINUTES = 5
 # What only the Experiment's author can mend, and where. All other problems pass away, or are somebody else's.
 _FIELDS: dict[type[Problem], str] = {
@@ -39,6 +40,8 @@ _FIELDS: dict[type[Problem], str] = {
     NameConflict: "metadata.name",
     TemplateMissing: "spec",
 }
+# Their sentences hold a size or a list of names, which another edit changes while the fault stays.
+_VARYING = (ExperimentTooLarge, TemplateMissing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Finding:
 
     path: str
     sentence: str
+    fault: str = ""
+    """Tells that it is the same one as before, where its sentence may have changed."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.sentence}"
@@ -54,37 +59,46 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`problems` are reasons to refuse, `warnings` are not."""
+    """`problems` are reasons to refuse, `warnings` are not. `unread` is one whose spec breaks the models' rules.
+
+    Nothing else is known of that: where it is mended, other problems show that may have been there before.
+    """
 
     problems: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
+    unread: bool = False
 
     def since(self, before: Review) -> Review:
-        """What was not wrong before in the same way: nobody is kept from mending one thing by another."""
-        return replace(self, problems=tuple(found for found in self.problems if found not in before.problems))
+        """What was wrong before in the same way only warns: nobody is kept from mending one thing by another."""
+        known = {found.fault or found for found in before.problems}
+        excused = [f for f in self.problems if (f.fault or f) in known or (before.unread and not self.unread)]
+        problems = tuple(found for found in self.problems if found not in excused)
+        return replace(self, problems=problems, warnings=(*excused, *self.warnings))
 
 
 def review(snapshot: Snapshot, *, agent_check: AgentCheck = "refuse") -> Review:
     """Of the Experiment in the snapshot as if it were not suspended, for it will not be for ever."""
-    subject = snapshot.subject
-    if subject.spec is None:
-        return Review(tuple(_finding("spec", line) for line in subject.errors))
-    spec = subject.spec.model_copy(update={"suspend": False})
-    snapshot = replace(snapshot, subject=replace(subject, spec=spec))
+    subject = snapshot.subject.unsuspended()
+    spec, snapshot = subject.spec, replace(snapshot, subject=subject)
+    if spec is None:
+        return Review(tuple(_finding("spec", line) for line in subject.errors), unread=True)
     problems: list[Finding] = []
     warnings: list[Finding] = []
     for problem in _problems(snapshot, spec):
         path = _FIELDS.get(type(problem))
-        (warnings if path is None else problems).append(_finding(path or "spec", str(problem)))
+        fault = problem.reason if isinstance(problem, _VARYING) else ""
+        (warnings if path is None else problems).append(_finding(path or "spec", str(problem), fault))
     _review_agent(snapshot, problems if agent_check == "refuse" else warnings, warnings)
     warnings += _warnings(subject, spec)
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
-def _finding(path: str, sentence: str) -> Finding:
+def _finding(path: str, sentence: str, fault: str = "") -> Finding:
     """With the path from the sentence, where that begins with one."""
     found, colon, rest = sentence.partition(": ")
-    return Finding(found, rest) if colon and found.startswith("spec") and " " not in found else Finding(path, sentence)
+    if colon and found.startswith(("spec", "metadata")) and " " not in found:
+        path, sentence = found, rest
+    return Finding(path, sentence, fault)
 
 
 def _problems(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Problem]:
@@ -104,7 +118,7 @@ def _review_agent(snapshot: Snapshot, missing: list[Finding], warnings: list[Fin
     except Problem:
         return  # the plan has it
     if agent.reason == "AgentNotFound":
-        missing.append(Finding("spec.agentRef", agent.message))
+        missing.append(Finding("spec.agentRef", f"{snapshot.subject.agent} does not exist."))
     elif agent.reason in {"AgentNotReady", "AgentSpec"}:
         warnings.append(Finding("spec.agentRef", agent.message))
 
@@ -128,10 +142,10 @@ def _without_threshold(spec: ExperimentSpec) -> Iterator[Metric]:
 
 def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:
     """The API server puts 0.9 where nothing was said; what was said is in kubectl's copy, if that applied it."""
-    if spec.inline and spec.inline.default_threshold is not None:
+    if spec.default_threshold != _DEFAULT_THRESHOLD or (spec.inline and spec.inline.default_threshold is not None):
         return True
     try:
         written = json.loads(subject.meta.annotations[_LAST_APPLIED])["spec"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         written = subject.obj["spec"]
     return isinstance(written, dict) and written.get("defaultThreshold") is not None

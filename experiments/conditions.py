@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
 from experiments.objects import ObjectRef
+
+_LONGEST_MESSAGE = 32768
 
 
 class ConditionType(StrEnum):
@@ -55,7 +57,9 @@ class Reason(StrEnum):
 
 
 def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condition:
-    return Condition(type=kind, status="True" if ok else "False", reason=Reason(reason), message=message)
+    """A message is cut at what the CRD takes: a status that cannot be written would say nothing at all."""
+    status: Literal["True", "False"] = "True" if ok else "False"
+    return Condition(type=kind, status=status, reason=Reason(reason), message=message[:_LONGEST_MESSAGE])
 
 
 @dataclass(frozen=True, slots=True)

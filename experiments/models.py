@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
+from itertools import takewhile
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -422,11 +423,15 @@ _WORDS = {
     "extra_forbidden": "unknown field",
     "model_type": "must be an object",
     "dict_type": "must be an object",
+    "recursion_depth_exceeded": "is nested too deeply",
 }
+_MOST_SENTENCES = 1000
 
 
 def sentences(error: ValidationError) -> list[str]:
     """The error as lines of `field: what is wrong`, fields written as kubectl writes them."""
+    if error.error_count() > _MOST_SENTENCES:  # there can be half a million of them, which would take seconds
+        return [f"(root): breaks {error.error_count():,} rules, too many to name"]
     return [
         f"{_field_path(e['loc'])}: {_WORDS.get(e['type'], e['msg'].removeprefix('Value error, '))}"
         for e in error.errors(include_url=False, include_context=False, include_input=False)
@@ -434,5 +439,7 @@ def sentences(error: ValidationError) -> list[str]:
 
 
 def _field_path(loc: Iterable[str | int]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    # Inside free-form values, pydantic puts the type before each step.
+    known = takewhile(lambda part: part not in {"dict", "list"}, loc)
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in known)
     return path.removeprefix(".") or "(root)"

@@ -50,6 +50,7 @@ class Subject:
 
     @classmethod
     def of(cls, obj: Object, options: Options) -> Subject:
+        """Raises `pydantic.ValidationError` for metadata that no API server lets pass."""
         spec, errors = None, []
         try:
             spec = ExperimentSpec.model_validate(obj.get("spec"))
@@ -59,7 +60,11 @@ class Subject:
             status = ExperimentStatus.model_validate(obj.get("status", {}))
         except ValidationError:
             status = ExperimentStatus()  # to be written anew
-        return cls(obj, options, Metadata.model_validate(obj["metadata"]), status, spec, errors)
+        return cls(obj, options, Metadata.model_validate(obj.get("metadata")), status, spec, errors)
+
+    def unsuspended(self) -> Subject:
+        """As it will be once nobody suspends it any more."""
+        return replace(self, spec=self.spec and self.spec.model_copy(update={"suspend": False}))
 
     @property
     def being_deleted(self) -> bool:

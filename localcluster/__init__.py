@@ -1,6 +1,7 @@
 """A real Kubernetes control plane and a real Temporal server on this machine, for tests, `make dev` and `make demo`."""
 
-from localcluster.cluster import LocalCluster
+from typing import TYPE_CHECKING
+
 from localcluster.errors import (
     AddressInUseError,
     BinariesError,
@@ -10,6 +11,9 @@ from localcluster.errors import (
     LocalClusterError,
     ProcessError,
 )
+
+if TYPE_CHECKING:
+    from localcluster.cluster import LocalCluster
 
 __all__ = [
     "AddressInUseError",
@@ -21,3 +25,12 @@ __all__ = [
     "LocalClusterError",
     "ProcessError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """`LocalCluster` needs the extra `local`; who is after `localcluster.certificates` alone may not have it."""
+    if name != "LocalCluster":
+        raise AttributeError(name)
+    from localcluster.cluster import LocalCluster  # noqa: PLC0415
+
+    return LocalCluster

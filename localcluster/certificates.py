@@ -55,9 +55,9 @@ class Authority:
         """The authority's certificate, PEM."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def serving(self) -> KeyPair:
-        """For a server on 127.0.0.1 or localhost."""
-        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
+    def serving(self, *hosts: str) -> KeyPair:
+        """For a server on 127.0.0.1 or localhost, which others may also know as one of `hosts`."""
+        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, ("localhost", *hosts))]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
         return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName(names))
 

@@ -1,0 +1,198 @@
+"""The validating admission webhook: what is said to who applies an Experiment, before it is stored.
+
+The API server asks at `POST /validate`, by the rules in `deploy/webhook`. The judgement is that of
+`experiments.admission`, from this process's caches. Nothing is written, so a dry run is judged like everything else.
+The listener and its certificate are not here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import from_json
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from experiments.admission import AgentCheck, Finding, Review, review
+from experiments.models import Part, sentences
+from experiments.objects import EXPERIMENT, GROUP, Object, ObjectRef
+from experiments.options import Options
+from experiments.snapshot import Snapshot, Subject
+from kube.caches import Caches
+from kube.client import KubeClient
+from kube.errors import KubeError
+from telemetry import metrics
+
+_LARGEST = 3 * 1024 * 1024
+_READ_SECONDS = 1.0
+_MOST_CAUSES = 100
+# Beyond 4096 characters in all, the API server cuts warnings or leaves them out.
+_LONGEST_WARNING = 256
+_MOST_WARNINGS = 16
+_NOTHING: Mapping[ObjectRef, Object] = MappingProxyType({})
+_NO_REVIEW = "No AdmissionReview of an Experiment"
+_UNCHECKED = Finding(
+    "spec",
+    "only its own rules were checked; this service has just started and does not know the Agents, AiGateways, "
+    "templates and names in use yet.",
+)
+
+
+class GroupVersionKind(Part):
+    group: Literal["testbench.agentic-layer.ai"]
+    version: Literal["v1alpha1"]
+    kind: Literal["Experiment"]
+
+
+class AdmissionRequest(Part):
+    """What counts of it here. A DELETE has no `obj`, and only an UPDATE has `old` beside it."""
+
+    uid: Annotated[str, Field(min_length=1)]
+    kind: GroupVersionKind
+    sub_resource: str | None = None
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    obj: Annotated[Object | None, Field(alias="object")] = None
+    old: Annotated[Object | None, Field(alias="oldObject")] = None
+
+    @model_validator(mode="after")
+    def _has_its_objects(self) -> Self:
+        if self.obj is None and self.operation in {"CREATE", "UPDATE"}:
+            raise ValueError("object: is required")
+        return self
+
+
+class AdmissionReview(Part):
+    api_version: Literal["admission.k8s.io/v1"]
+    kind: Literal["AdmissionReview"]
+    request: AdmissionRequest
+
+
+def create_webhook_app(caches: Caches, client: KubeClient, options: Options, *, agent_check: AgentCheck) -> Starlette:
+    """`caches` must cover `sources` and `name_sources` and be run by the caller.
+
+    A request that is no AdmissionReview of an Experiment gets a 4xx, and a defect is a 500, each with a sentence. The
+    API server then does what the administrator chose as failurePolicy; to allow it here would overrule that.
+    """
+    webhook = _Webhook(caches, client, options, agent_check)
+    routes = [Route("/validate", webhook.validate, methods=["POST"])]
+    return Starlette(routes=routes, exception_handlers={Exception: _defect})
+
+
+async def _defect(_request: Request, _error: Exception) -> Response:
+    """Starlette raises the error again behind this answer, and uvicorn logs it."""
+    return PlainTextResponse("A defect of the experiment-operator; its log has the details.", 500)
+
+
+class _Webhook:
+    def __init__(self, caches: Caches, client: KubeClient, options: Options, agent_check: AgentCheck) -> None:
+        self._caches, self._client = caches, client
+        self._options, self._agent_check = options, agent_check
+
+    async def validate(self, request: Request) -> Response:
+        asked = _understood(await _body(request))
+        try:
+            said = await self._judge(asked)
+        except ValidationError as error:
+            raise HTTPException(400, f"{_NO_REVIEW}: metadata: {'; '.join(sentences(error))}.") from None
+        verdict = "denied" if said.problems else "warned" if said.warnings else "allowed"
+        metrics.WEBHOOK_REVIEWS.labels(asked.operation, verdict).inc()
+        return _answer(asked, said)
+
+    async def _judge(self, asked: AdmissionRequest) -> Review:
+        """Raises `pydantic.ValidationError` as `Subject.of` does."""
+        obj, old = asked.obj, asked.old
+        if obj is None or asked.sub_resource or (old is not None and obj.get("spec") == old.get("spec")):
+            return Review()
+        subject = Subject.of(obj, self._options)
+        if subject.being_deleted:
+            return Review()
+        said = self._review(subject)
+        if said.problems and (found := await self._unheard(subject)):
+            said = self._review(subject, found)
+        if said.problems and old is not None:
+            said = said.since(self._review(Subject.of(old, self._options)))
+        return said
+
+    def _review(self, subject: Subject, unheard: Mapping[ObjectRef, Object] = _NOTHING) -> Review:
+        if subject.spec is not None and not self._caches.synced:
+            return Review(warnings=(_UNCHECKED,))
+        snapshot = Snapshot.take(subject, self._caches)
+        snapshot = replace(snapshot, objects={**snapshot.objects, **unheard})
+        return review(snapshot, agent_check=self._agent_check)
+
+    async def _unheard(self, subject: Subject) -> Mapping[ObjectRef, Object]:
+        """What exists and has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
+        if subject.spec is None:
+            return _NOTHING
+        needed = dict.fromkeys((subject.agent, subject.gateway, *subject.templates.values()))
+        missing = [ref for ref in needed if ref and self._caches.served(ref.resource) and not self._caches.get(ref)]
+        found = await asyncio.gather(*map(self._get, missing))
+        return {ref: obj for ref, obj in zip(missing, found, strict=True) if obj}
+
+    async def _get(self, ref: ObjectRef) -> Object | None:
+        """None also where the API server does not answer in time: then the caches have to do."""
+        with suppress(KubeError, TimeoutError):
+            async with asyncio.timeout(_READ_SECONDS):
+                return await self._client.get(ref)
+        return None
+
+
+async def _body(request: Request) -> bytearray:
+    """Raises HTTPException as soon as it is too long."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise HTTPException(413, f"An AdmissionReview of more than {_LARGEST:,} bytes is not read.")
+    return body
+
+
+def _understood(body: bytearray) -> AdmissionRequest:
+    """Raises HTTPException. The parser has limits of its own for nesting (200 levels) and for the length of numbers."""
+    try:
+        return AdmissionReview.model_validate(from_json(body, allow_inf_nan=False)).request
+    except ValidationError as error:
+        raise HTTPException(400, f"{_NO_REVIEW}: {'; '.join(sentences(error))}.") from None
+    except ValueError as error:
+        raise HTTPException(400, f"No JSON of an AdmissionReview: {error}.") from None
+
+
+def _answer(asked: AdmissionRequest, said: Review) -> Response:
+    response: dict[str, Any] = {"uid": asked.uid, "allowed": not said.problems}
+    if said.problems and asked.obj:
+        response["status"] = _status(asked.obj["metadata"]["name"], said.problems)
+    if said.warnings:
+        response["warnings"] = list(map(_warning, said.warnings[:_MOST_WARNINGS]))
+    answer = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+    return Response(json.dumps(answer), media_type="application/json")
+
+
+def _status(name: str, problems: tuple[Finding, ...]) -> dict[str, Any]:
+    """As the API server refuses what the CRD forbids: kubectl prints the causes of a 422 as a list, field by field."""
+    shown, more = problems[:_MOST_CAUSES], len(problems) - _MOST_CAUSES
+    if more > 0:
+        shown = (*shown, Finding("spec", f"{more} more problems."))
+    causes = [{"reason": "FieldValueInvalid", "field": each.path, "message": each.sentence} for each in shown]
+    return {
+        "status": "Failure",
+        "code": 422,
+        "reason": "Invalid",
+        "message": "; ".join(map(str, shown)),
+        "details": {"group": GROUP, "kind": EXPERIMENT.kind, "name": name, "causes": causes},
+    }
+
+
+def _warning(found: Finding) -> str:
+    """On one line: the API server leaves out a warning that has control characters."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(found)).split())
+    return text if len(text) <= _LONGEST_WARNING else f"{text[: _LONGEST_WARNING - 1]}…"

@@ -1,0 +1,77 @@
+"""What is probably not meant is stored all the same, and kubectl prints a warning about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.webhook import create_webhook_app
+from experiments.objects import AGENT, ObjectRef
+from experiments.options import Options
+
+SCALING = (
+    "spec.trigger.event: modified also fires when the Deployment is scaled; deployment-image-update fires on a new "
+    "image only."
+)
+
+
+def judged_by(*metrics: str) -> list[dict[str, Any]]:
+    found = [{"metricName": name} for name in metrics]
+    return [{"name": "rain", "steps": [{"input": "Rain?", "metrics": found}]}]
+
+
+@pytest.mark.parametrize(
+    ("spec", "warning"),
+    [
+        (
+            {"scenarios": judged_by("recall")},
+            "spec.defaultThreshold: some metrics have no threshold (recall), and none is set for all: 0.9 is used.",
+        ),
+        ({"trigger": {"enabled": True}}, SCALING),
+        ({"schedule": {"cron": "*/4 * * * *"}}, "spec.schedule.cron: evaluates the agent again after 4 min."),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+async def test_one_sentence_each(apply: Any, sound: Any, spec: dict[str, Any], warning: str) -> None:
+    said = await apply(sound(**spec))
+    assert (said.code, said.refusal, said.warnings) == (0, "", [warning])
+
+
+async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: Any, heard: Any) -> None:
+    await world.agent("asleep", protocols=[{"type": "A2A", "port": 9000}])
+    await heard(ObjectRef(AGENT, world.namespace, "asleep"))
+    said = await apply(sound(agentRef={"name": "asleep"}))
+    assert said.code == 0
+    (warning,) = said.warnings
+    assert warning.startswith(f"spec.agentRef: Agent {world.namespace}/asleep is not ready; its spec says http://")
+
+
+async def test_a_missing_agent_where_that_is_only_warned_of(
+    apply: Any, sound: Any, world: Any, webhook: Any, caches: Any, kube: Any
+) -> None:
+    with webhook.answered_by(create_webhook_app(caches, kube, Options(), agent_check="warn")):
+        said = await apply(sound(agentRef={"name": "nobody"}))
+    assert (said.code, said.warnings) == (0, [f"spec.agentRef: Agent {world.namespace}/nobody does not exist."])
+
+
+async def test_a_refusal_warns_as_well(apply: Any, sound: Any) -> None:
+    said = await apply(sound(agentRef={"name": "nobody"}, trigger={"enabled": True}))
+    assert said.code == 1
+    assert [warning.partition(":")[0] for warning in said.warnings] == ["spec.trigger.event"]
+
+
+async def test_a_dry_run_warns_as_well(apply: Any, sound: Any, world: Any) -> None:
+    said = await apply(sound(trigger={"enabled": True}), "--dry-run=server")
+    assert (said.code, len(said.warnings)) == (0, 1)
+    assert await world.get(world.ref()) is None
+
+
+async def test_a_warning_is_one_short_line_whatever_is_quoted_in_it(apply: Any, sound: Any) -> None:
+    """The API server drops a warning with control characters, and all beyond 4096 characters."""
+    long = ["x" * 250 + str(number) for number in range(9)]
+    said = await apply(sound(scenarios=judged_by("two\nlines \x1b[31mand red", *long)))
+    (warning,) = said.warnings
+    assert "(two lines [31mand red, x" in warning
+    assert len(warning) == 256
+    assert warning.endswith("…")
