@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
 from temporalio.client import Client
 
-from api import experiments, health, problems, reconciliations
+from api import experiments, health, live, plans, problems, reconciliations
 from api.access import Access
+from api.broadcast import Broadcast
+from api.conditional import CacheControl
 from api.dependencies import Parts
+from api.openapi import DescribedApi, operation_id
+from api.requests import Requests
 from api.runs import Runs
 from kube.caches import Caches
 from temporal.client import starter
@@ -23,12 +26,21 @@ Errors are problems as in RFC 9457: `application/problem+json` with a stable `ty
 """
 
 
-def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConfig) -> FastAPI:
+def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConfig) -> DescribedApi:
     """`caches` must cover `sources` and `name_sources` and be run by the caller."""
-    app = FastAPI(title="experiment-operator", version="v1", description=_DESCRIPTION)
+    app = DescribedApi(
+        title="experiment-operator",
+        version="v1",
+        description=_DESCRIPTION,
+        generate_unique_id_function=operation_id,
+    )
     runs = Runs(temporal, config.temporal_ui_url)
-    Parts(caches, runs, access, config.options, starter(temporal, config.task_queue)).install(app)
+    requests = Requests(starter(temporal, config.task_queue), runs)
+    broadcast = Broadcast(caches, runs)
+    caches.subscribe(broadcast.observe)
+    Parts(caches, runs, access, config.options, config.agent_check, requests, broadcast).install(app)
+    app.add_middleware(CacheControl)
     problems.install(app)
-    for part in (health, experiments, reconciliations):
+    for part in (health, experiments, live, plans, reconciliations):
         app.include_router(part.router)
     return app

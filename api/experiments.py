@@ -1,26 +1,34 @@
-"""`GET /experiments` and `GET /namespaces/{ns}/experiments/{name}`: what the cluster says now.
+"""`GET /experiments`, `…/namespaces/{ns}/experiments` and `…/experiments/{name}`: what the cluster says now.
 
-Answers come from this process's own caches, so that readers cost the API server nothing. What happened before is in
-`reconciliations`.
+Answers come from this process's own caches, so that readers cost the API server nothing; when it is away, they say how
+old they are. What happened before is in `reconciliations`, what happens from now on in `live`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from pydantic import Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field, ValidationError
 
-from api.dependencies import MayGet, Name, Namespace, TheCaches, TheCaller, TheRuns
+from api.children import Child, children
+from api.conditional import Stale, answer, conditional, stale
+from api.dependencies import MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.listing import ListQuery, agent_of, find, page
 from api.problems import CachesNotFilled, NotFound, documented
 from api.runs import Runs
 from experiments.conditions import ConditionType
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, Part
 from experiments.objects import EXPERIMENT, Object, ObjectRef
+from experiments.plan import plan
+from experiments.snapshot import Snapshot, Subject
 from kube.caches import Caches
 
 router = APIRouter(prefix="/api/v1", tags=["Experiments"])
+
+ListParameters = Annotated[ListQuery, Query()]
 
 
 class Links(Part):
@@ -29,6 +37,9 @@ class Links(Part):
     itself: str = Field(alias="self")
     reconciliations: str
     last_reconciliation: str | None
+    plan: str
+    manifests: str
+    events: str
     temporal: str | None
 
 
@@ -41,11 +52,12 @@ class ExperimentSummary(Part):
     namespace: str
     name: str
     uid: str
+    labels: dict[str, str]
     generation: int
     observed_generation: int | None
     creation_timestamp: datetime
     deletion_timestamp: datetime | None
-    agent: str = Field(description="Namespace and name of the Agent that is evaluated.")
+    agent: str | None = Field(description="Namespace and name of the Agent that is evaluated.")
     agent_url: str | None
     ready: bool
     reason: str | None
@@ -55,71 +67,119 @@ class ExperimentSummary(Part):
 
 
 class ExperimentList(Part):
-    """All Experiments, by namespace and name."""
+    """One page. `total` counts the matches on all pages; `next_cursor` is null on the last.
+
+    `stale` is null while the Kubernetes API server keeps this service up to date.
+    """
 
     items: list[ExperimentSummary]
+    total: int
+    next_cursor: str | None
+    stale: Stale | None
+
+
+class Origin(Part):
+    """Where the agent's URL came from: reason and message of the condition AgentResolved."""
+
+    reason: str
+    message: str
 
 
 class ExperimentDetail(ExperimentSummary):
-    """One Experiment with its spec as it was applied, all its conditions, and the objects generated for it."""
+    """One Experiment with its spec as it was applied, all its conditions, and the objects generated for it.
+
+    `generated_resources` are those that the status names, `children` those that the cluster has or should have now.
+    """
 
     spec: dict[str, Any]
     conditions: list[Condition]
+    agent_url_from: Origin | None
     generated_resources: list[GeneratedResource]
+    children: list[Child]
+    stale: Stale | None
 
 
-@router.get("/experiments", summary="List the Experiments of all namespaces", responses=documented(401, 503))
-async def list_experiments(caches: TheCaches, runs: TheRuns, caller: TheCaller) -> ExperimentList:
-    _require_filled(caches)
-    found = caches.objects(EXPERIMENT)
+@router.get(
+    "/experiments",
+    summary="List the Experiments of all namespaces",
+    description="Of those namespaces whose Experiments the caller may list.",
+    response_model=ExperimentList,
+    responses=conditional() | documented(401, 422, 503),
+)
+async def list_experiments(request: Request, query: ListParameters, parts: TheParts, caller: TheCaller) -> Response:
+    require_filled(parts.caches)
+    found = parts.caches.objects(EXPERIMENT)
     namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
-    items = [_summary(obj, runs) for obj in found if obj["metadata"]["namespace"] in namespaces]
-    return ExperimentList(items=sorted(items, key=lambda item: (item.namespace, item.name)))
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] in namespaces), query, parts)
+
+
+@router.get(
+    "/namespaces/{namespace}/experiments",
+    summary="List the Experiments of one namespace",
+    response_model=ExperimentList,
+    responses=conditional() | documented(401, 403, 422, 503),
+)
+async def list_experiments_of_namespace(
+    request: Request, namespace: Namespace, query: ListParameters, parts: TheParts, caller: TheCaller
+) -> Response:
+    await caller.require("list", namespace)
+    require_filled(parts.caches)
+    found = parts.caches.objects(EXPERIMENT)
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] == namespace), query, parts)
 
 
 @router.get(
     "/namespaces/{namespace}/experiments/{name}",
     summary="Show one Experiment: spec, conditions and generated objects",
     dependencies=[MayGet],
-    responses=documented(401, 403, 404, 422, 503),
+    response_model=ExperimentDetail,
+    responses=conditional() | documented(401, 403, 404, 422, 503),
 )
-async def get_experiment(namespace: Namespace, name: Name, caches: TheCaches, runs: TheRuns) -> ExperimentDetail:
-    obj = require_experiment(caches, namespace, name)
+async def get_experiment(request: Request, namespace: Namespace, name: Name, parts: TheParts) -> Response:
+    obj = require_experiment(parts.caches, namespace, name)
     status = _status(obj)
-    return ExperimentDetail(
-        **dict(_summary(obj, runs)),
-        spec=obj["spec"],
+    resolved = status.condition(ConditionType.AGENT_RESOLVED)
+    made = plan(Snapshot.take(Subject.of(obj, parts.options), parts.caches))
+    detail = ExperimentDetail(
+        **dict(summary(obj, parts.runs)),
+        spec=_without_depths(obj.get("spec") or {}),
         conditions=status.conditions,
+        agent_url_from=Origin(reason=resolved.reason, message=resolved.message) if resolved else None,
         generated_resources=status.generated_resources,
+        children=list(children(made)),
+        stale=stale(parts.caches),
     )
+    return answer(request, detail, detail.stale)
 
 
 def require_experiment(caches: Caches, namespace: str, name: str) -> Object:
     """Raises NotFound, or CachesNotFilled while nobody can tell."""
-    _require_filled(caches)
+    require_filled(caches)
     obj = caches.get(ObjectRef(EXPERIMENT, namespace, name))
     if obj is None:
         raise NotFound(f"There is no Experiment {namespace}/{name}.")
     return obj
 
 
-def _require_filled(caches: Caches) -> None:
+def require_filled(caches: Caches) -> None:
+    """Raises CachesNotFilled."""
     if not caches.synced:
         raise CachesNotFilled("This process has not listed the Experiments yet; ask again in a few seconds.")
 
 
-def _summary(obj: Object, runs: Runs) -> ExperimentSummary:
-    meta, agent, status = obj["metadata"], obj["spec"]["agentRef"], _status(obj)
+def summary(obj: Object, runs: Runs) -> ExperimentSummary:
+    meta, status = obj["metadata"], _status(obj)
     ready = status.condition(ConditionType.READY)
     return ExperimentSummary(
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
+        labels=meta.get("labels") or {},
         generation=meta["generation"],
         observed_generation=status.observed_generation,
         creation_timestamp=meta["creationTimestamp"],
         deletion_timestamp=meta.get("deletionTimestamp"),
-        agent=f"{agent.get('namespace') or meta['namespace']}/{agent['name']}",
+        agent=agent_of(obj),
         agent_url=status.agent_url,
         ready=ready is not None and ready.status == "True",
         reason=ready.reason if ready else None,
@@ -129,8 +189,20 @@ def _summary(obj: Object, runs: Runs) -> ExperimentSummary:
     )
 
 
+def _list(request: Request, objects: Iterable[Object], query: ListQuery, parts: Parts) -> Response:
+    found = find(objects, query)
+    items, cursor = page(found, query, request.url.path)
+    age = stale(parts.caches, EXPERIMENT)
+    shown = [summary(obj, parts.runs) for obj in items]
+    return answer(request, ExperimentList(items=shown, total=len(found), next_cursor=cursor, stale=age), age)
+
+
 def _status(obj: Object) -> ExperimentStatus:
-    return ExperimentStatus.model_validate(obj.get("status", {}))
+    """Empty where it is of a kind that the CRD no longer allows; the worker writes it anew."""
+    try:
+        return ExperimentStatus.model_validate(obj.get("status", {}))
+    except ValidationError:
+        return ExperimentStatus()
 
 
 def _links(namespace: str, name: str, last: LastReconciliation | None, runs: Runs) -> Links:
@@ -139,5 +211,19 @@ def _links(namespace: str, name: str, last: LastReconciliation | None, runs: Run
         itself=itself,
         reconciliations=f"{itself}/reconciliations",
         last_reconciliation=f"{itself}/reconciliations/{last.run_id}" if last else None,
+        plan=f"{itself}/plan",
+        manifests=f"{itself}/manifests",
+        events=f"{itself}/events",
         temporal=runs.url(last.workflow_id, last.run_id) if last else None,
     )
+
+
+def _without_depths(value: Any, levels: int = 200) -> Any:
+    """With null for what is nested deeper: pydantic writes no more than 255 levels."""
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return None
+    if isinstance(value, list):
+        return [_without_depths(each, levels - 1) for each in value]
+    return {key: _without_depths(each, levels - 1) for key, each in value.items()}

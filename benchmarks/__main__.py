@@ -149,7 +149,8 @@ async def _events_per_run(cluster: LocalCluster) -> float:
 @contextmanager
 def _process(cluster: LocalCluster, role: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "experiment_operator", role]
-    with subprocess.Popen(command, env={**os.environ, **cluster.env(), "LOG_LEVEL": "warning"}, cwd=_ROOT) as process:
+    environ = {**os.environ, **cluster.env(), "LOG_LEVEL": "warning", "METRICS_PORT": "0"}
+    with subprocess.Popen(command, env=environ, cwd=_ROOT) as process:
         try:
             yield process
         finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from temporalio.worker import Worker
 
 from api.access import Access, Everybody
 from api.app import create_app
-from api.main import ApiConfig
-from experiments.objects import EXPERIMENT, Object, ObjectRef
+from api.main import ApiConfig, serving
+from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef
 from experiments.options import Options
 from experiments.plan import Step
 from experiments.reconciliation import (
@@ -79,6 +79,14 @@ async def caches(kube: KubeClient) -> AsyncIterator[Caches]:
 
 
 @pytest.fixture(scope="session")
+async def templates(cluster: LocalCluster, caches: Caches, until: Callable[..., Any]) -> None:
+    """Testkube's namespace and what every installation has there before the first Experiment."""
+    await cluster.kubectl("create", "namespace", "testkube")
+    await cluster.kubectl("apply", "-n", "testkube", "-f", str(Path(__file__).parents[2] / "deploy" / "testkube"))
+    await until(lambda: len(caches.objects(TEST_WORKFLOW_TEMPLATE)) >= 5)
+
+
+@pytest.fixture(scope="session")
 def serve() -> Callable[..., Any]:
     """`async with serve(caches, temporal) as api`: a client of the application on these two."""
 
@@ -99,6 +107,82 @@ def serve() -> Callable[..., Any]:
 async def api(serve: Callable[..., Any], caches: Caches, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
     async with serve(caches, temporal) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def listen() -> Callable[..., Any]:
+    """`async with listen(caches, temporal) as api`: the same behind a real socket, which streams need."""
+
+    @asynccontextmanager
+    async def connect(
+        caches: Caches, temporal: Client, access: Access | None = None
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        config = ApiConfig(temporal_ui_url=_UI, task_queue=_TASK_QUEUE)
+        app = create_app(caches, temporal, access or Everybody(), config)
+        async with serving(app, "127.0.0.1", 0) as port:
+            with closing(app.state.parts.broadcast):
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                    yield client
+
+    return connect
+
+
+class Stream:
+    """What a reader of server-sent events has received so far."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.events: list[dict[str, Any]] = []
+        self.comments = 0
+        self.last_id = ""
+        self.ended = False
+
+    @property
+    def names(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+    def of(self, namespace: str, name: str) -> list[str]:
+        """The names of the events about this Experiment."""
+        about = [event for event in self.events if event["data"].get("name") == name]
+        return [event["event"] for event in about if event["data"]["namespace"] == namespace]
+
+    async def read(self) -> None:
+        fields: dict[str, str] = {}
+        async for line in self.response.aiter_lines():
+            field, _, value = line.partition(": ")
+            if line:
+                fields[field] = value
+                self.comments += not field
+            elif "event" in fields:
+                self.last_id = fields.get("id", self.last_id)
+                self.events.append({**fields, "data": json.loads(fields["data"])})
+            if not line:
+                fields = {}
+        self.ended = True
+
+
+@pytest.fixture(scope="session")
+def follow() -> Callable[..., Any]:
+    """`async with follow(api, path, last_event_id) as stream`: reads events until the context is left."""
+
+    @asynccontextmanager
+    async def connect(
+        api: httpx.AsyncClient, path: str, last_event_id: str = "", **headers: str
+    ) -> AsyncIterator[Stream]:
+        if last_event_id:
+            headers["Last-Event-ID"] = last_event_id
+        async with api.stream("GET", f"/api/v1{path}", headers=headers) as response:
+            assert response.status_code == 200, await response.aread()
+            stream = Stream(response)
+            reading = asyncio.create_task(stream.read())
+            try:
+                yield stream
+            finally:
+                reading.cancel()
+                with suppress(asyncio.CancelledError):
+                    await reading
+
+    return connect
 
 
 @pytest.fixture
@@ -143,6 +227,25 @@ def create(kube: KubeClient, caches: Caches, namespace: str, until: Callable[...
     return make
 
 
+@pytest.fixture
+def change(kube: KubeClient, caches: Caches, namespace: str, until: Callable[..., Any]) -> Callable[..., Any]:
+    """`await change("weather", "TemplateMissing")`: a new reason of Ready, which the caches know, too."""
+
+    async def write(name: str, reason: str, message: str = "") -> None:
+        ref = ObjectRef(EXPERIMENT, namespace, name)
+        condition = {"type": "Ready", "status": "False", "reason": reason, "message": message}
+        status = {"conditions": [{**condition, "lastTransitionTime": "2026-11-23T10:00:00Z"}]}
+        obj = await kube.merge_patch(ref, {"status": status}, subresource="status")
+
+        def known() -> bool:
+            cached = caches.get(ref)
+            return cached is not None and cached["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]
+
+        await until(known)
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def until() -> Callable[..., Any]:
     """`await until(condition)`: the first true result of a function or coroutine function."""
@@ -169,10 +272,10 @@ class Runs:
     broken: dict[str, str] = field(default_factory=dict)
     """By Experiment, the step that fails on every attempt."""
 
-    def plan(self, name: str, *steps: Step, problem: tuple[str, str] | None = None) -> None:
+    def plan(self, name: str, *steps: Step, problem: tuple[str, str] | None = None, news: bool = True) -> None:
         """What the snapshots of this Experiment find: these steps to do, or this problem in the way."""
         actions = [PlannedAction(step, "ConfigMap", "testkube", name, f"do {step} on {name}") for step in steps]
-        self.findings[name] = Findings(True, 3, False, False, actions, [Obstacle(*problem)] if problem else [], True)
+        self.findings[name] = Findings(True, 3, False, False, actions, [Obstacle(*problem)] if problem else [], news)
 
     async def start(self, target: Target, *reasons: str) -> WorkflowHandle[Any, Any]:
         """As the watcher does: starts a run, or signals the one that is open."""
@@ -192,6 +295,10 @@ class Runs:
         with suppress(Exception):
             await handle.result()
         return handle.result_run_id or ""
+
+    async def end(self, target: Target) -> None:
+        """So that no run of a test waits for ever."""
+        await self.client.get_workflow_handle(target.workflow_id).terminate()
 
     @activity.defn(name=TAKE_SNAPSHOT)
     async def take_snapshot(self, request: SnapshotRequest) -> Findings:
@@ -232,12 +339,12 @@ def history_of(api: httpx.AsyncClient, until: Callable[..., Any]) -> Callable[..
     async def fetch(target: Target, count: int, **query: Any) -> list[dict[str, Any]]:
         url = f"/api/v1/namespaces/{target.namespace}/experiments/{target.name}/reconciliations"
 
-        async def known() -> list[dict[str, Any]]:
+        async def known() -> tuple[list[dict[str, Any]]] | None:
             items = (await api.get(url, params=query)).json().get("items", [])
-            return items if len(items) == count else []
+            return (items,) if len(items) == count else None
 
-        found: list[dict[str, Any]] = await until(known)
-        return found
+        (found,) = await until(known)
+        return list(found)
 
     return fetch
 

@@ -91,10 +91,9 @@ async def test_a_defect_shows_nothing_of_the_inside(serve, kube, temporal):
 async def test_the_api_page_documents_each_operation_and_its_errors(api):
     document = (await api.get("/openapi.json")).json()
     assert (await api.get("/docs")).status_code == 200
-    operations = {path: item["get"] for path, item in document["paths"].items()}
-    assert len(operations) == 6
-    for operation in operations.values():
+    for operation in (operation for item in document["paths"].values() for operation in item.values()):
         assert operation["summary"]
-        errors = {status: answer for status, answer in operation["responses"].items() if status != "200"}
-        assert all(list(answer["content"]) == ["application/problem+json"] for answer in errors.values())
-    assert set(operations[_ONE_DOCUMENTED]["responses"]) == {"200", "401", "403", "404", "422", "503"}
+        errors = [answer for status, answer in operation["responses"].items() if status >= "400"]
+        assert all(list(answer["content"]) == ["application/problem+json"] for answer in errors)
+    one = document["paths"][_ONE_DOCUMENTED]["get"]
+    assert set(one["responses"]) == {"200", "304", "401", "403", "404", "422", "503"}

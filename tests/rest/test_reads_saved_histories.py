@@ -12,7 +12,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.history import Ending, Timeline, ending
+from api.endings import Ending, ending
+from api.history import Timeline
 from experiments.reconciliation import Reconcile, Target
 
 _CONVERTER = pydantic_data_converter.payload_converter

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import uuid4
 
-from experiments.objects import EXPERIMENT, Source
+from experiments.objects import EXPERIMENT, Source, ref_of
 from kube.caches import Caches
 
 _RUN = str(uuid4())
@@ -19,7 +20,15 @@ _STATUS = {
             "message": "The cluster is as the Experiment says.",
             "observedGeneration": 1,
             "lastTransitionTime": "2026-11-23T10:00:00Z",
-        }
+        },
+        {
+            "type": "AgentResolved",
+            "status": "False",
+            "reason": "AgentNotFound",
+            "message": "Agent default/weather-agent does not exist; its Service's name is assumed.",
+            "observedGeneration": 1,
+            "lastTransitionTime": "2026-11-23T10:00:00Z",
+        },
     ],
     "generatedResources": [
         {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment", "namespace": "testkube"}
@@ -39,8 +48,8 @@ async def test_lists_the_experiments_of_all_namespaces(api, create, cluster, nam
     )
 
     async def listed():
-        items = (await api.get("/api/v1/experiments")).json()["items"]
-        found = [(i["namespace"], i["name"], i["ready"]) for i in items if i["namespace"].startswith(namespace)]
+        items = (await api.get("/api/v1/experiments", params={"q": namespace})).json()["items"]
+        found = [(i["namespace"], i["name"], i["ready"]) for i in items]
         return found == [(namespace, "news", False), (namespace, "weather", True), (elsewhere, "weather", False)]
 
     await until(listed)
@@ -57,6 +66,11 @@ async def test_shows_spec_status_and_where_to_read_on(api, create, namespace):
     assert (shown["ready"], shown["reason"]) == (True, "Reconciled")
     assert shown["message"] == "The cluster is as the Experiment says."
     assert shown["conditions"] == _STATUS["conditions"]
+    assert shown["agentUrlFrom"] == {
+        "reason": "AgentNotFound",
+        "message": "Agent default/weather-agent does not exist; its Service's name is assumed.",
+    }
+    assert shown["stale"] is None
     assert shown["generatedResources"] == _STATUS["generatedResources"]
     assert shown["lastReconciliation"]["runId"] == _RUN
     itself = f"/api/v1/namespaces/{namespace}/experiments/weather"
@@ -64,6 +78,9 @@ async def test_shows_spec_status_and_where_to_read_on(api, create, namespace):
         "self": itself,
         "reconciliations": f"{itself}/reconciliations",
         "lastReconciliation": f"{itself}/reconciliations/{_RUN}",
+        "plan": f"{itself}/plan",
+        "manifests": f"{itself}/manifests",
+        "events": f"{itself}/events",
         "temporal": f"http://temporal.example:8233/namespaces/default/workflows/experiment%2Fa%2Fb%2Fc/{_RUN}/history",
     }
 
@@ -72,8 +89,40 @@ async def test_an_experiment_that_nobody_has_looked_at_is_not_ready(api, create,
     await create("weather")
     shown = (await api.get(f"/api/v1/namespaces/{namespace}/experiments/weather")).json()
     assert (shown["ready"], shown["reason"], shown["conditions"]) == (False, None, [])
+    assert shown["agentUrlFrom"] is None
     assert shown["links"]["lastReconciliation"] is None
     assert shown["links"]["temporal"] is None
+
+
+async def test_shows_an_experiment_of_a_time_when_the_crd_asked_for_less(serve, kube, temporal):
+    old = {
+        "metadata": {
+            "namespace": "default",
+            "name": "old",
+            "uid": "7e0a6d4c",
+            "generation": 1,
+            "resourceVersion": "1",
+            "creationTimestamp": "2025-01-01T00:00:00Z",
+        },
+        "status": {"conditions": [{"type": "Ready", "status": "Perhaps", "reason": None}]},
+    }
+
+    class Old(Caches):
+        """As an API server would fill them whose CRD was weakened."""
+
+        synced = True
+
+        def objects(self, resource):
+            return [old] if resource == EXPERIMENT else []
+
+        def get(self, ref):
+            return old if ref.resource == EXPERIMENT else None
+
+    async with serve(Old(kube, []), temporal) as api:
+        (listed,) = (await api.get("/api/v1/experiments")).json()["items"]
+        assert (listed["name"], listed["agent"], listed["ready"]) == ("old", None, False)
+        shown = (await api.get("/api/v1/namespaces/default/experiments/old")).json()
+        assert (shown["spec"], shown["children"]) == ({}, [])
 
 
 async def test_an_unknown_experiment_is_not_found(api, namespace):
@@ -89,3 +138,18 @@ async def test_says_that_it_does_not_know_yet_rather_than_that_there_are_none(se
             answer = await api.get(f"/api/v1/{path}")
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_a_spec_of_any_depth_is_shown_as_far_as_it_makes_sense(api, create, kube, namespace, until):
+    ref = ref_of(EXPERIMENT, await create("weather"))
+    bottomless: Any = {}
+    for _ in range(400):
+        bottomless = {"deeper": bottomless}
+    steps = [{"input": "Will it rain?", "customValues": bottomless}]
+    await kube.merge_patch(ref, {"spec": {"scenarios": [{"name": "rain", "steps": steps}]}})
+
+    async def shown():
+        answer = await api.get(f"/api/v1/namespaces/{namespace}/experiments/weather")
+        return answer if "deeper" in answer.text or answer.status_code != 200 else None
+
+    assert (await until(shown)).status_code == 200

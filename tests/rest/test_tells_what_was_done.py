@@ -77,7 +77,7 @@ async def test_runs_of_others_are_left_out(runs, target, history_of):
 async def test_no_history_is_an_empty_list_where_the_experiment_exists(api, create, namespace):
     await create("weather")
     answer = await api.get(f"/api/v1/namespaces/{namespace}/experiments/weather/reconciliations")
-    assert (answer.status_code, answer.json()) == (200, {"items": []})
+    assert (answer.status_code, answer.json()) == (200, {"items": [], "nextCursor": None, "counts": {}})
 
 
 async def test_no_history_of_an_unknown_experiment_is_not_found(api, namespace):

@@ -1,0 +1,186 @@
+"""Which Experiments a list shows, in which order, and where its next page begins. Pure.
+
+It works on objects as they are cached: only those of one page are turned into summaries, by `experiments`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from api.problems import InvalidRequest
+from api.selector import parse
+from experiments.conditions import ConditionType, Reason
+from experiments.models import Part
+from experiments.objects import Object
+
+# Base64. In longer alphabets a cursor could be too long for the HTTP server, which refuses it without a problem.
+CURSOR = "^[-0-9A-Z_a-z=]*$"
+
+Key: TypeAlias = tuple[str, ...]
+Sort = Literal["name", "-name", "age", "-age", "lastReconciliation", "-lastReconciliation"]
+
+
+class ListQuery(Part):
+    """The parameters of a list. Unknown ones are refused: a filter that is misspelt must not look like no filter."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
+
+    label_selector: Annotated[
+        str, Field(max_length=1000, description="As in Kubernetes.", examples=["team=weather,stage in (dev, test)"])
+    ] = ""
+    ready: Annotated[
+        bool | None,
+        WithJsonSchema({"type": "boolean", "examples": [True]}),
+        Field(description="Whether the condition Ready is true."),
+    ] = None
+    reason: Annotated[
+        Reason | None,
+        WithJsonSchema({"type": "string", "enum": list(Reason), "examples": [Reason.RECONCILED]}),
+        Field(description="The reason of any of its conditions."),
+    ] = None
+    agent: Annotated[
+        str,
+        Field(max_length=317, description="The Agent, by name or as `namespace/name`.", examples=["weather-agent"]),
+    ] = ""
+    q: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Text in `namespace/name`, `agent` or the message of Ready, in upper or lower case.",
+            examples=["weather"],
+        ),
+    ] = ""
+    sort: Annotated[
+        Sort,
+        Field(
+            description="`name` is namespace and name, `age` the youngest first, `lastReconciliation` the longest ago "
+            "first and before it those that have had none. A `-` turns it round.",
+            examples=["-age"],
+        ),
+    ] = "name"
+    limit: Annotated[int, Field(ge=1, le=500, description="How many at most.", examples=[20])] = 100
+    cursor: Annotated[
+        str,
+        Field(
+            max_length=600,
+            pattern=CURSOR,
+            description="`nextCursor` of the page before, with the same filters and order.",
+        ),
+    ] = ""
+
+
+def find(objects: Iterable[Object], query: ListQuery) -> list[Object]:
+    """Those that all filters let through, in order. Raises InvalidRequest."""
+    wanted = _filters(query)
+    return sorted(
+        (obj for obj in objects if all(holds(obj) for holds in wanted)), key=_key(query), reverse=_falls(query)
+    )
+
+
+def page(found: list[Object], query: ListQuery, scope: str) -> tuple[list[Object], str | None]:
+    """The part of `found` that was asked for, and the cursor of the next. `scope` says what is listed, for the cursor.
+
+    A page begins behind the last object of the one before, wherever that has gone: what comes or goes meanwhile neither
+    moves nor repeats another. Raises InvalidRequest.
+    """
+    key, of = _key(query), _fingerprint(query, scope)
+    if query.cursor:
+        last = _decode(query.cursor, of)
+        found = [obj for obj in found if (key(obj) < last if _falls(query) else key(obj) > last)]
+    items = found[: query.limit]
+    more = len(found) > len(items)
+    return items, _encode(of, key(items[-1])) if more else None
+
+
+def agent_of(obj: Object) -> str | None:
+    """Namespace and name of the Agent; None for an Experiment from a time when the CRD asked for less."""
+    ref = (obj.get("spec") or {}).get("agentRef") or {}
+    return f"{ref.get('namespace') or obj['metadata']['namespace']}/{ref['name']}" if ref.get("name") else None
+
+
+def _filters(query: ListQuery) -> list[Callable[[Object], bool]]:
+    wanted: list[Callable[[Object], bool]] = []
+    try:
+        requirements = parse(query.label_selector)
+    except ValueError as error:
+        raise InvalidRequest(f"query.labelSelector: {error}", [f"query.labelSelector: {error}"]) from error
+    if requirements:
+        wanted.append(lambda obj: all(each.holds(obj["metadata"].get("labels") or {}) for each in requirements))
+    if query.ready is not None:
+        wanted.append(lambda obj: (_ready(obj).get("status") == "True") == query.ready)
+    if query.reason is not None:
+        wanted.append(lambda obj: any(each.get("reason") == query.reason for each in _conditions(obj)))
+    if query.agent:
+        wanted.append(lambda obj: query.agent in _agent_names(obj))
+    if query.q:
+        text = query.q.casefold()
+        wanted.append(lambda obj: text in _text(obj))
+    return wanted
+
+
+def _agent_names(obj: Object) -> tuple[str, ...]:
+    agent = agent_of(obj)
+    return (agent, agent.partition("/")[2]) if agent else ()
+
+
+def _text(obj: Object) -> str:
+    meta = obj["metadata"]
+    parts = (f"{meta['namespace']}/{meta['name']}", agent_of(obj) or "", _ready(obj).get("message") or "")
+    return "\n".join(parts).casefold()
+
+
+def _conditions(obj: Object) -> list[Object]:
+    return (obj.get("status") or {}).get("conditions") or []
+
+
+def _ready(obj: Object) -> Object:
+    return next((each for each in _conditions(obj) if each.get("type") == ConditionType.READY), {})
+
+
+def _key(query: ListQuery) -> Callable[[Object], Key]:
+    """No two Experiments have the same key: it ends in namespace and name."""
+
+    def key(obj: Object) -> Key:
+        meta = obj["metadata"]
+        match query.sort.removeprefix("-"):
+            case "age":
+                first: Key = (meta["creationTimestamp"],)
+            case "lastReconciliation":
+                first = (((obj.get("status") or {}).get("lastReconciliation") or {}).get("time") or "",)
+            case _:
+                first = ()
+        return (*first, meta["namespace"], meta["name"])
+
+    return key
+
+
+def _falls(query: ListQuery) -> bool:
+    """Whether the keys fall: the younger something is, the later it was created."""
+    return query.sort.startswith("-") != query.sort.endswith("age")
+
+
+def _fingerprint(query: ListQuery, scope: str) -> str:
+    what = query.model_dump_json(exclude={"cursor", "limit"})
+    return hashlib.sha256(f"{scope} {what}".encode()).hexdigest()[:16]
+
+
+def _encode(fingerprint: str, last: Key) -> str:
+    return base64.urlsafe_b64encode(json.dumps([fingerprint, *last]).encode()).decode()
+
+
+def _decode(cursor: str, expected: str) -> Key:
+    try:
+        fingerprint, *last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, TypeError):
+        fingerprint, last = "", []
+    if fingerprint != expected or not all(isinstance(part, str) for part in last):
+        sentence = "query.cursor: is not one that a list with these filters and this order has given out."
+        raise InvalidRequest(sentence, [sentence])
+    return tuple(last)

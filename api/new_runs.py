@@ -1,0 +1,56 @@
+"""The runs that began or ended since the last look, of all Experiments, each told once for either.
+
+Temporal tells nobody of a change, so `broadcast` looks each second, while there is somebody to tell.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import WorkflowExecution
+
+from api.runs import Reconciliation, Runs, of_type
+
+# By as much visibility may lag behind, or one clock behind another.
+_OVERLAP = timedelta(seconds=5)
+_MOST = 1000
+_AT_ONCE = 100
+
+
+class NewRuns:
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._since = datetime.now(UTC) - _OVERLAP
+        self._ended: dict[str, bool] = {}
+        """By run ID, what has been told of the runs in the last window."""
+
+    async def look(self) -> tuple[list[Reconciliation], bool]:
+        """What is new, oldest first, and whether that is all. A short run has ended before it is first seen.
+
+        Raises `TemporalUnavailable`; the next look then has what this one would have had.
+        """
+        when = self._since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        found = await self._runs.listed(f"{of_type()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MOST)
+        new = await self._read([run for run in found if self._is_new(run)])
+        self._ended = {run.run_id: _has_ended(run) or self._ended.get(run.run_id, False) for run in found}
+        # Visibility may know later than the server that a run has ended.
+        self._ended |= {run.run_id: run.status != "Running" for run in new}
+        self._since = max([self._since, *(_touched_at(run) - _OVERLAP for run in found)])
+        return sorted(new, key=lambda run: run.close_time or run.start_time), len(found) < _MOST
+
+    async def _read(self, new: list[WorkflowExecution]) -> list[Reconciliation]:
+        """A few at a time, since Temporal is not waited for longer however many there are."""
+        parts = [new[start : start + _AT_ONCE] for start in range(0, len(new), _AT_ONCE)]
+        return [run for part in parts for run in await self._runs.read(part)]
+
+    def _is_new(self, run: WorkflowExecution) -> bool:
+        told = self._ended.get(run.run_id)
+        return told is None or (not told and _has_ended(run))
+
+
+def _has_ended(run: WorkflowExecution) -> bool:
+    return run.close_time is not None
+
+
+def _touched_at(run: WorkflowExecution) -> datetime:
+    return run.close_time or run.start_time

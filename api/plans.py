@@ -1,0 +1,286 @@
+"""`GET …/plan` and `…/manifests`, and `POST /plan`: what a reconciliation would do, now or after an apply.
+
+It is the watcher's and the worker's own plan, from this process's caches; nothing is written. The POST takes an
+Experiment as `kubectl apply` would, and says what admission would say as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import ValidationError
+
+from api.dependencies import Caller, MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.experiments import require_experiment, require_filled
+from api.problems import InvalidRequest, NotGenerated, TooLarge, documented
+from experiments import documents
+from experiments.admission import Review, review
+from experiments.drift import differences
+from experiments.models import LABEL, Condition, Metadata, Part, parse, sentences
+from experiments.objects import EXPERIMENT, Object, ObjectRef
+from experiments.plan import Action, Plan, Step, plan
+from experiments.reasons import reasons
+from experiments.snapshot import Snapshot, Subject
+
+router = APIRouter(prefix="/api/v1", tags=["Plans"])
+
+_LARGEST = 3 * 1024 * 1024
+_MOST_NODES = 1_000_000
+_YAML = "application/yaml"
+_EXAMPLE = {
+    "apiVersion": EXPERIMENT.api_version,
+    "kind": EXPERIMENT.kind,
+    "metadata": {"namespace": "default", "name": "weather"},
+    "spec": {
+        "agentRef": {"name": "weather-agent"},
+        "scenarios": [{"name": "Umbrella", "steps": [{"input": "Do I need an umbrella in Bergen today?"}]}],
+    },
+}
+# The spec may be anything: what is wrong with it is said in the answer.
+_SCHEMA = {
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata"],
+    "properties": {
+        "apiVersion": {"const": EXPERIMENT.api_version},
+        "kind": {"const": EXPERIMENT.kind},
+        "metadata": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": {"type": "string", "maxLength": 253, "pattern": rf"^{LABEL}([.]{LABEL})*$"},
+                "namespace": {"type": "string", "maxLength": 63, "pattern": f"^{LABEL}$", "default": "default"},
+            },
+        },
+        "spec": {"description": "As in the CustomResourceDefinition."},
+    },
+}
+_BODY = {
+    "required": True,
+    "content": {media: {"schema": _SCHEMA, "example": _EXAMPLE} for media in ("application/json", _YAML)},
+}
+
+
+class FieldChange(Part):
+    """`current` is null where there is nothing yet."""
+
+    path: str
+    current: Any
+    planned: Any
+
+
+class Change(Part):
+    """What would be done to one object. A `create` has its top-level fields, a `delete` none."""
+
+    verb: Literal["create", "change", "delete", "addFinalizer", "removeFinalizer"]
+    kind: str
+    namespace: str
+    name: str
+    fields: list[FieldChange]
+
+
+class Trouble(Part):
+    """What keeps it from becoming Ready; `reason` is that of the condition."""
+
+    reason: str
+    message: str
+
+
+class Remark(Part):
+    path: str
+    message: str
+
+
+class PlanView(Part):
+    """`needed` says whether a reconciliation would change anything, the status included; `reasons` why.
+
+    `refusals` are what admission would refuse it for, `problems` what the reconciliation would report. `conditions` and
+    `agent_url` are the status afterwards.
+    """
+
+    namespace: str
+    name: str
+    needed: bool
+    reasons: list[str]
+    changes: list[Change]
+    conditions: list[Condition]
+    agent_url: str | None
+    refusals: list[Remark]
+    problems: list[Trouble]
+    warnings: list[Remark]
+
+
+@router.get(
+    "/namespaces/{namespace}/experiments/{name}/plan",
+    summary="Show what a reconciliation would change now",
+    dependencies=[MayGet],
+    responses=documented(401, 403, 404, 422, 503),
+)
+async def get_plan(namespace: Namespace, name: Name, parts: TheParts) -> PlanView:
+    obj = require_experiment(parts.caches, namespace, name)
+    snapshot = _snapshot(obj, parts)
+    return _view(plan(snapshot), review(snapshot, agent_check=parts.agent_check))
+
+
+@router.get(
+    "/namespaces/{namespace}/experiments/{name}/manifests",
+    summary="Show the objects that are generated for an Experiment",
+    description="A Kubernetes List, or with `Accept: application/yaml` as many documents; kubectl takes both.",
+    dependencies=[MayGet],
+    response_class=Response,
+    responses={
+        200: {
+            "description": "ConfigMap, TestWorkflow and, where it is wanted, TestTrigger.",
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                _YAML: {"schema": {"description": "Of each document."}},
+            },
+        },
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+async def get_manifests(
+    namespace: Namespace,
+    name: Name,
+    parts: TheParts,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    snapshot = _snapshot(require_experiment(parts.caches, namespace, name), parts)
+    made = plan(replace(snapshot, subject=snapshot.subject.unsuspended()))
+    if made.problems:
+        problems = [str(problem) for problem in made.problems]
+        raise NotGenerated(f"Not all objects can be generated: {' '.join(problems)}", problems)
+    if _YAML in accept:
+        return Response(documents.write(made.manifests), media_type=_YAML)
+    answer = {"apiVersion": "v1", "kind": "List", "items": made.manifests}
+    return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+
+
+@router.post(
+    "/plan",
+    summary="Show what applying an Experiment would change, and everything that would be wrong with it",
+    description="The body is one Experiment, YAML or JSON. Needs the permission to update it, or to create a new one.",
+    responses=documented(401, 403, 413, 422, 503),
+    openapi_extra={"requestBody": _BODY},
+)
+async def plan_for(request: Request, parts: TheParts, caller: TheCaller) -> PlanView:
+    require_filled(parts.caches)
+    posted, meta = await _posted(request)
+    live = parts.caches.get(ObjectRef(EXPERIMENT, meta.namespace, meta.name))
+    await _require(caller, meta.namespace, is_new=live is None)
+    snapshot = _snapshot(_applied(posted, meta, live), parts)
+    try:
+        parse(posted, strict=True)
+    except ValidationError as error:
+        # All of it, unknown fields too, which the API server refuses in an apply.
+        subject = replace(snapshot.subject, spec=None, errors=sentences(error))
+        snapshot = replace(snapshot, subject=subject)
+    return _view(plan(snapshot), review(snapshot, agent_check=parts.agent_check))
+
+
+def _snapshot(obj: Object, parts: Parts) -> Snapshot:
+    return Snapshot.take(Subject.of(obj, parts.options), parts.caches)
+
+
+async def _posted(request: Request) -> tuple[Object, Metadata]:
+    """The Experiment in the body, and its name. Raises TooLarge or InvalidRequest; YAML is read beside the loop."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST:
+            raise TooLarge(f"An Experiment of more than {_LARGEST:,} bytes fits into no API server.")
+    problems: list[str] = []
+    found = await asyncio.to_thread(_read, body, problems)
+    if not problems and len(found) != 1:
+        problems = [f"the body must be one Experiment, and holds {len(found)} documents"]
+    if not problems:
+        problems = _wrong_kind(found[0].content)
+    if problems:
+        raise InvalidRequest("; ".join(problems) + ".", problems)
+    try:
+        return found[0].content, Metadata.model_validate(found[0].content.get("metadata"))
+    except ValidationError as error:
+        lines = [f"metadata.{line}" for line in sentences(error)]
+        raise InvalidRequest("; ".join(lines) + ".", lines) from None
+
+
+def _read(body: bytes, problems: list[str]) -> list[documents.Document]:
+    try:
+        found = list(documents.read(body, "body", problems))
+        if _is_huge([document.content for document in found]):
+            problems.append("the body unfolds into more than anybody can read")
+    except RecursionError:
+        problems.append("the body is nested too deeply")
+        found = []
+    return found
+
+
+def _is_huge(content: Any) -> bool:
+    """Whether aliases make much of little: what refers to itself a few times has no end when it is walked."""
+    waiting, seen = [content], 0
+    while waiting and seen <= _MOST_NODES:
+        node = waiting.pop()
+        below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        waiting.extend(below)
+        seen += 1 + len(below)
+    return seen > _MOST_NODES
+
+
+def _wrong_kind(content: Any) -> list[str]:
+    if not isinstance(content, dict):
+        return ["the body must be an object"]
+    expected = {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind}
+    return [f"{field}: must be {value}" for field, value in expected.items() if content.get(field) != value]
+
+
+def _applied(posted: Object, meta: Metadata, live: Object | None) -> Object:
+    """What would be there after the apply: the spec is the posted one, the rest is the cluster's."""
+    cluster = live or {"metadata": {"name": meta.name, "namespace": meta.namespace, "generation": 0}}
+    same = live is not None and live["spec"] == posted.get("spec")
+    generation = cluster["metadata"]["generation"] + (0 if same else 1)
+    return {**cluster, "metadata": {**cluster["metadata"], "generation": generation}, "spec": posted.get("spec")}
+
+
+async def _require(caller: Caller, namespace: str, *, is_new: bool) -> None:
+    if not (is_new and await caller.may("create", namespace)):
+        await caller.require("update", namespace)
+
+
+def _view(made: Plan, said: Review) -> PlanView:
+    meta = made.snapshot.subject.meta
+    return PlanView(
+        namespace=meta.namespace,
+        name=meta.name,
+        needed=made.needed,
+        reasons=reasons(made),
+        changes=[_change(action) for action in made.actions],
+        conditions=list(made.report.conditions) if made.report else [],
+        agent_url=made.report.agent_url if made.report else None,
+        refusals=[Remark(path=found.path, message=found.sentence) for found in said.problems],
+        problems=[Trouble(reason=problem.reason, message=str(problem)) for problem in made.problems],
+        warnings=[Remark(path=found.path, message=found.sentence) for found in said.warnings],
+    )
+
+
+def _change(action: Action) -> Change:
+    ref, found = action.ref, differences(action.manifest, action.live or {}) if action.manifest else []
+    return Change(
+        verb=_verb(action),
+        kind=ref.resource.kind,
+        namespace=ref.namespace,
+        name=ref.name,
+        fields=[FieldChange(path=each.path, current=each.live, planned=each.desired) for each in found],
+    )
+
+
+def _verb(action: Action) -> Literal["create", "change", "delete", "addFinalizer", "removeFinalizer"]:
+    if action.step == Step.ADD_FINALIZER:
+        return "addFinalizer"
+    if action.step == Step.REMOVE_FINALIZER:
+        return "removeFinalizer"
+    if action.manifest is None:
+        return "delete"
+    return "create" if action.live is None else "change"
