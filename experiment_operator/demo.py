@@ -12,9 +12,9 @@ import json
 import os
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from experiment_operator.stack import (
 from experiments.names import MANAGED_BY, MANAGER, placement
 from experiments.objects import Object, ObjectRef
 from experiments.options import Options
+from localcluster.errors import KubectlError
 
 _NAME = "weather"
 _CHILDREN = placement(NAMESPACE, _NAME, Options(testkube_namespace=TESTKUBE_NAMESPACE))
@@ -73,7 +74,9 @@ class _Demo:
         await self._look_at_the_children()
         await self._edit_a_child()
         await self._disable_the_trigger()
+        await self._plan_a_dataset()
         await self._switch_to_a_dataset()
+        await self._be_refused()
         await self._delete()
         await self._show_the_history()
 
@@ -95,6 +98,20 @@ class _Demo:
         expected = [spec["llmAsAJudgeModel"], *(scenario["name"] for scenario in spec["scenarios"])]
         await holds("experiment.json names the judge and each scenario", self._experiment_json, expected)
 
+    async def _be_refused(self) -> None:
+        _title("An Agent that does not exist is refused at the door")
+        patch = json.dumps({"spec": {"agentRef": {"name": "wether-agent"}}})
+        command = ("patch", "-n", NAMESPACE, "exp", _NAME, "--type=merge", "-p", patch)
+        expected = f"spec.agentRef: Agent {NAMESPACE}/wether-agent does not exist."
+
+        async def is_refused() -> bool:
+            # Until the API server has heard of the webhook it would let the patch pass: nothing is written meanwhile.
+            return expected in await self._error_of(*command, "--dry-run=server")
+
+        await holds("the webhook is in the API server's way", is_refused, True)
+        _command("kubectl", *command)
+        print(f"  {await self._error_of(*command)}")
+
     async def _edit_a_child(self) -> None:
         _title("Somebody edits a child by hand, and it is put right")
         before = await self._workflow()
@@ -111,6 +128,20 @@ class _Demo:
         await holds("the TestTrigger is gone, the other two are not", self._children, expected)
         await self._is_ready(2)
         await self._ran("generation 2")
+
+    async def _plan_a_dataset(self) -> None:
+        _title("What would happen if the scenarios moved to a dataset?")
+        experiment = await self._get("-n", NAMESPACE, "exp", _NAME)
+        spec = {key: value for key, value in experiment["spec"].items() if key != "scenarios"} | {"dataset": _DATASET}
+        planned = {key: experiment[key] for key in ("apiVersion", "kind")}
+        planned |= {"metadata": {"name": _NAME, "namespace": NAMESPACE}, "spec": spec}
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="dataset-") as file:
+            yaml.safe_dump(planned, file)
+            file.flush()
+            printed = await self._operator("plan", "-f", file.name)
+        if "would be reconciled: generation 3" not in printed:
+            raise StackError(f"the plan does not say what would happen:\n{printed}")
+        _tick("nothing was written")
 
     async def _switch_to_a_dataset(self) -> None:
         _title("The scenarios move to a dataset")
@@ -129,14 +160,9 @@ class _Demo:
         await self._ran("deleted", outcome="CleanedUp")
 
     async def _show_the_history(self) -> None:
-        _title("What was done and why, from Temporal by REST")
-        _command("curl", str(self._http.base_url.join(_HISTORY)))
-        print(_row("started", "why", "outcome", "took"))
-        for item in reversed(await self._history()):
-            started = datetime.fromisoformat(item["startTime"]).astimezone()
-            took = f"{item['durationSeconds']:.2f} s"
-            print(_row(f"{started:%H:%M:%S}", ", ".join(item["reasons"]), item["outcome"], took))
-            print("\n".join(f"            {change}" for change in item["changes"]))
+        _title("What was done and why, from Temporal")
+        await self._operator("history", "-n", NAMESPACE, _NAME)
+        print(f"  The same by REST: {self._http.base_url.join(_HISTORY)}")
         _tick(f"{len(self._runs)} changes, {len(self._runs)} runs: none was missed, and the service never woke itself")
 
     async def _kubectl(self, *args: str) -> None:
@@ -146,6 +172,29 @@ class _Demo:
         if len(lines) > _SHOWN_LINES:
             lines[_SHOWN_LINES - 1 :] = [f"… and {len(lines) - _SHOWN_LINES + 1} lines more"]
         print("\n".join(f"  {line}".rstrip() for line in lines))
+
+    async def _error_of(self, *args: str) -> str:
+        """What kubectl says when it does not work; empty when it does."""
+        try:
+            await self._cluster.kubectl(*args)
+        except KubectlError as error:
+            return str(error).removeprefix(f"kubectl {' '.join(args)}: ")
+        return ""
+
+    async def _operator(self, *args: str) -> str:
+        """Runs this very command, prints it and its answer, and returns the answer."""
+        _command("experiment-operator", *args, "--server", str(self._http.base_url))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "experiment_operator", *args),
+            env={**os.environ, **self._cluster.env(), "EXPERIMENT_OPERATOR_SERVER": str(self._http.base_url)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        answer = (await process.communicate())[0].decode()
+        print("\n".join(f"  {line}" for line in answer.rstrip().splitlines()))
+        if process.returncode:
+            raise StackError(f"experiment-operator {args[0]} ended with {process.returncode}")
+        return answer
 
     async def _look(self, child: ObjectRef, path: str) -> None:
         kind = child.resource.kind.lower()
@@ -213,10 +262,6 @@ async def holds(what: str, ask: Callable[[], Awaitable[Any]], expected: Any) -> 
             raise StackError(f"this does not hold: {what}\n  expected: {expected}\n  found:    {found}")
         await asyncio.sleep(_POLL)
     _tick(what)
-
-
-def _row(started: str, why: str, outcome: str, took: str) -> str:
-    return f"  {started:<10}{why:<40}{outcome:<12}{took}"
 
 
 def _short(path: Path) -> str:

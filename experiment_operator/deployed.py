@@ -13,5 +13,8 @@ def _directory(name: str) -> Path:
 TEMPLATES = _directory("testkube")
 """The five phase templates, as TestWorkflowTemplates."""
 
+WEBHOOK = _directory("webhook")
+"""The ValidatingWebhookConfiguration."""
+
 SAMPLES = _directory("samples")
 """Experiments, and the Agent that they evaluate."""

@@ -19,17 +19,28 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 import crds
-from experiment_operator.deployed import SAMPLES, TEMPLATES
+from experiment_operator.deployed import SAMPLES, TEMPLATES, WEBHOOK
 from localcluster import LocalCluster, LocalClusterError
 from localcluster.processes import Process, on_free_ports
 
 NAMESPACE = "sample-agents"
 TESTKUBE_NAMESPACE = "testkube"
+OWN_NAMESPACE = "experiment-operator"
+WEBHOOK_HOST = "127.0.0.1"
 SAMPLE = SAMPLES / "experiment-scenarios.yaml"
 AGENT_URL = f"http://weather-agent.{NAMESPACE}.svc.cluster.local:8000"
 _AGENT_STATUS = {"status": {"url": f"{AGENT_URL}/.well-known/agent-card.json"}}
+
+
+# Nobody's, so that the service need not wait until nobody can be holding it.
+_LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"namespace": OWN_NAMESPACE, "name": "experiment-operator-webhook"},
+}
 
 
 class StackError(Exception):
@@ -57,7 +68,7 @@ async def running_stack() -> AsyncIterator[Stack]:
         await cluster.install(Path(crds.__path__[0]))
         await _furnish(cluster)
         print("Starting the service: watcher, worker and api in one process ...")
-        service, api_url = await on_free_ports(1, lambda ports: _start_service(ends, cluster, ports[0]))
+        service, api_url = await on_free_ports(2, lambda ports: _start_service(ends, cluster, *ports))
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(_until_it_ends(service))
@@ -69,32 +80,52 @@ async def running_stack() -> AsyncIterator[Stack]:
 
 async def _furnish(cluster: LocalCluster) -> None:
     """What an installation has before the first Experiment. The Agent says where it answers, as its runtime would."""
-    for namespace in (TESTKUBE_NAMESPACE, NAMESPACE):
+    for namespace in (TESTKUBE_NAMESPACE, NAMESPACE, OWN_NAMESPACE):
         await cluster.kubectl("create", "namespace", namespace)
+    await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_LEASE))
     await cluster.kubectl("apply", "-n", TESTKUBE_NAMESPACE, "-f", str(TEMPLATES))
     await cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLES / "agent.yaml"))
     patch = ("--subresource=status", "--type=merge", "-p", json.dumps(_AGENT_STATUS))
     await cluster.kubectl("patch", "-n", NAMESPACE, "agent", "weather-agent", *patch)
 
 
-async def _start_service(ends: AsyncExitStack, cluster: LocalCluster, port: int) -> tuple[Process, str]:
+async def _start_service(
+    ends: AsyncExitStack, cluster: LocalCluster, port: int, webhook_port: int
+) -> tuple[Process, str]:
     url = f"http://127.0.0.1:{port}"
     directory = cluster.kubeconfig.parent
     command = [sys.executable, "-m", "experiment_operator", "all"]
-    service = Process.start(command, directory / "service.log", environ=_environment(cluster, port, directory))
+    service = Process.start(
+        command, directory / "service.log", environ=_environment(cluster, port, webhook_port, directory)
+    )
     ends.push_async_callback(service.stop)
     async with httpx.AsyncClient(trust_env=False) as http:
         await service.until(lambda: _is_ready(http, url))
+    await _register_webhook(cluster, webhook_port)
     return service, url
 
 
-def _environment(cluster: LocalCluster, port: int, directory: Path) -> dict[str, str]:
+async def _register_webhook(cluster: LocalCluster, port: int) -> None:
+    """By URL, where it is registered by Service elsewhere: the API server shares a machine with it, and no cluster."""
+    for file in WEBHOOK.glob("*.yaml"):
+        configuration = yaml.safe_load(file.read_text(encoding="utf-8"))
+        for webhook in configuration["webhooks"]:
+            webhook["clientConfig"] = {"url": f"https://{WEBHOOK_HOST}:{port}/validate"}
+        await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
+
+
+def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory: Path) -> dict[str, str]:
     # What leads to another Temporal (address, namespace, TLS, a profile in a file) is not meant for this one.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
     own = {
         "API_AUTH": "none",
         "API_HOST": "127.0.0.1",
         "API_PORT": str(port),
+        "METRICS_PORT": "0",
+        "WEBHOOK": "true",
+        "WEBHOOK_HOSTS": WEBHOOK_HOST,
+        "WEBHOOK_NAMESPACE": OWN_NAMESPACE,
+        "WEBHOOK_PORT": str(webhook_port),
         "TEMPORAL_CONFIG_FILE": os.devnull,
         # The client writes its credentials to temporary files, and the service is killed in the end.
         "TMPDIR": str(directory),

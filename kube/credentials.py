@@ -1,12 +1,14 @@
 """Where the API server is and who we are there: from a kubeconfig, or from the pod's service account.
 
-Used once, by `KubeClient.connect`. Credentials that expire are renewed by a hook that the configuration carries, and
-that kubernetes-asyncio calls before each request.
+Used by `KubeClient.connect`, and by commands that reach something else through the API server. Credentials that expire
+are renewed by a hook that the configuration carries, and that kubernetes-asyncio calls before each request.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,6 +23,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RENEW_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to get to the API server, for an HTTP client of another kind than `KubeClient`.
+
+    `token` is None for a user with a certificate, which `context` then shows. `namespace` is the kubeconfig's own.
+    """
+
+    url: str
+    context: ssl.SSLContext
+    token: str | None
+    namespace: str
+
+
+async def login(kubeconfig: Path | None) -> Login:
+    """By the kubeconfig of a person. Raises KubeError with a sentence on what is missing or broken."""
+    configuration = Configuration()
+    loader = await _load_kubeconfig(configuration, kubeconfig)
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not configuration.verify_ssl:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise KubeError(f"cannot use the certificates of {_name(kubeconfig)}: {error}") from error
+    authorization: str = configuration.api_key.get("BearerToken", "")
+    namespace = (loader.current_context or {}).get("context", {}).get("namespace") or "default"
+    return Login(
+        (configuration.host or "").rstrip("/"), context, authorization.removeprefix("Bearer ") or None, namespace
+    )
 
 
 async def load_configuration(kubeconfig: Path | None) -> Configuration:
@@ -43,15 +78,20 @@ def _load_service_account(configuration: Configuration) -> bool:
     return True
 
 
-async def _load_kubeconfig(configuration: Configuration, path: Path | None) -> None:
-    where = f"kubeconfig {path}" if path else "the default kubeconfig"
+async def _load_kubeconfig(configuration: Configuration, path: Path | None) -> Any:
+    """The loader, which knows what a configuration has no place for."""
     try:
         loader = await load_kube_config(
             config_file=path and str(path), client_configuration=configuration, persist_config=False
         )
     except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise KubeError(f"cannot use {where}: {' '.join(str(error).split())}") from error
+        raise KubeError(f"cannot use {_name(path)}: {' '.join(str(error).split())}") from error
     configuration.refresh_api_key_hook = _Renewal(loader)
+    return loader
+
+
+def _name(path: Path | None) -> str:
+    return f"kubeconfig {path}" if path else "the default kubeconfig"
 
 
 def _proxy_for(host: str) -> str | None:

@@ -1,0 +1,120 @@
+"""How commands that ask the api reach it, with the kubeconfig's credentials: directly, or through the API server.
+
+The API server's service proxy keeps the Authorization header to itself, so the token travels in a second one. A person
+whose kubeconfig has a certificate instead of a token has to name a token.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from experiment_operator.settings import Asking
+from kube.credentials import login
+from kube.errors import KubeError
+
+_TIMEOUT = httpx.Timeout(30, connect=5)
+_BEHIND_PROXY = "X-Experiment-Operator-Authorization"
+
+
+class ApiError(Exception):
+    """The api did not answer as it should. The message is for the person who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`namespace` is the one to ask about."""
+
+    http: httpx.AsyncClient
+    namespace: str
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The answer as JSON. Raises ApiError."""
+        return await self._ask("GET", path, params={key: value for key, value in query.items() if value is not None})
+
+    async def post(self, path: str, content: bytes) -> Any:
+        return await self._ask("POST", path, content=content)
+
+    async def events(self, path: str) -> AsyncIterator[str]:
+        """The lines of a stream of server-sent events, keep-alives too, until the server ends it."""
+        try:
+            async with self.http.stream("GET", f"/api/v1{path}", timeout=httpx.Timeout(60, connect=5)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise ApiError(_words(response))
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise ApiError(f"{self.http.base_url}: {error or type(error).__name__}") from error
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        try:
+            response = await self.http.request(method, f"/api/v1{path}", **more)
+        except httpx.TransportError as error:
+            raise ApiError(f"{self.http.base_url}: {error or type(error).__name__}") from error
+        if response.is_error:
+            raise ApiError(_words(response))
+        try:
+            return response.json()
+        except ValueError:
+            raise ApiError(f"{response.url} answers, but is not the api: {response.text[:80]!r}") from None
+
+
+@asynccontextmanager
+async def remote(settings: Asking) -> AsyncIterator[Remote]:
+    """Raises ApiError where there is no way to the api, KubeError where there is no kubeconfig and one is needed."""
+    token = settings.token.get_secret_value() if settings.token else None
+    if settings.server:
+        url = str(settings.server).rstrip("/")
+        namespace = settings.namespace or "default"
+        try:
+            known = await login(settings.kubeconfig)
+        except KubeError:
+            known = None  # the api may ask nobody who they are
+        if known:
+            token, namespace = token or known.token, settings.namespace or known.namespace
+        headers = {"Authorization": f"Bearer {token}"} if token and _is_private(url) else {}
+        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT)
+    else:
+        known = await login(settings.kubeconfig)
+        token, namespace = token or known.token, settings.namespace or known.namespace
+        headers = {_BEHIND_PROXY: f"Bearer {token}"} if token else {}
+        if known.token:
+            headers["Authorization"] = f"Bearer {known.token}"
+        where, _, service = settings.service.partition("/")
+        url = f"{known.url}/api/v1/namespaces/{where}/services/{service}/proxy"
+        client = httpx.AsyncClient(base_url=url, headers=headers, verify=known.context, timeout=_TIMEOUT)
+    async with client:
+        yield Remote(client, namespace)
+
+
+def _is_private(url: str) -> bool:
+    """Whether nobody on the way reads along. A token is sent nowhere else."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return local or parts.scheme == "https"
+
+
+def _words(response: httpx.Response) -> str:
+    """The problem's sentence, or what a proxy or the API server says instead."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = {}
+    said = (answer.get("detail") or answer.get("message")) if isinstance(answer, dict) else None
+    words = said or f"{response.url} answers {response.status_code} {response.reason_phrase}"
+    if response.status_code == 401:
+        words += (
+            " Without a token in the kubeconfig, name one: --token, or EXPERIMENT_OPERATOR_TOKEN in the environment."
+        )
+    return str(words)

@@ -1,0 +1,189 @@
+"""The whole service in one process, and commands as people type them.
+
+The API server of these tests has no nodes, so that its service proxy leads nowhere: a stand-in does what it does, which
+is to pass a request on without its Authorization header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+from aiohttp import web
+
+from localcluster import LocalCluster
+from localcluster.processes import Process, on_free_ports
+
+_ROOT = Path(__file__).parents[2]
+_COMMAND = [sys.executable, "-m", "experiment_operator"]
+_PROXY = "/api/v1/namespaces/testbench/services/api:80/proxy"
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Type = Callable[..., Awaitable[Answer]]
+
+
+@pytest.fixture(scope="session")
+async def cluster() -> AsyncIterator[LocalCluster]:
+    """A cluster of its own: the service would reconcile the Experiments of other tests, too."""
+    async with LocalCluster.start() as running:
+        await running.install(_ROOT / "crds")
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def namespace(cluster: LocalCluster) -> str:
+    """With an Agent; Testkube's own has the phase templates."""
+    name = "sample-agents"
+    for each in (name, "testkube"):
+        await cluster.kubectl("create", "namespace", each)
+    await cluster.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
+    await cluster.kubectl("apply", "-n", name, "-f", str(_ROOT / "deploy" / "samples" / "agent.yaml"))
+    return name
+
+
+@pytest.fixture(scope="session")
+async def server(
+    cluster: LocalCluster,
+    namespace: str,  # noqa: ARG001
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[str]:
+    """URL of the api of a service that runs; it asks Kubernetes who may do what."""
+    log = tmp_path_factory.mktemp("terminal") / "service.log"
+
+    async def start(ports: list[int]) -> tuple[Process, str]:
+        environ = {
+            **os.environ,
+            **cluster.env(),
+            "API_PORT": str(ports[0]),
+            "METRICS_PORT": "0",
+            "TEMPORAL_CONFIG_FILE": os.devnull,
+        }
+        process, url = Process.start([*_COMMAND, "all"], log, environ=environ), f"http://127.0.0.1:{ports[0]}"
+        async with aiohttp.ClientSession() as http:
+            await process.until(lambda: _is_ready(http, url))
+        return process, url
+
+    process, url = await on_free_ports(1, start)
+    yield url
+    await process.stop()
+
+
+async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(f"{url}/readyz") as response:
+            return response.ok
+    except aiohttp.ClientError:
+        return False
+
+
+@pytest.fixture(scope="session")
+async def token(cluster: LocalCluster, namespace: str) -> str:
+    """Of somebody who may do everything to the Experiments of the namespace."""
+    await cluster.kubectl("create", "serviceaccount", "-n", namespace, "ann")
+    allow = ("--verb=*", "--resource=experiments.testbench.agentic-layer.ai")
+    await cluster.kubectl("create", "role", "-n", namespace, "ann", *allow)
+    binding = ("--role=ann", f"--serviceaccount={namespace}:ann")
+    await cluster.kubectl("create", "rolebinding", "-n", namespace, "ann", *binding)
+    return (await cluster.kubectl("create", "token", "-n", namespace, "ann")).strip()
+
+
+@pytest.fixture(scope="session")
+async def proxy(server: str) -> AsyncIterator[str]:
+    """URL of what passes for an API server; whoever comes with a token may use its service proxy."""
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        headers = {name: value for name, value in request.headers.items() if name not in {"Host", "Authorization"}}
+        url = f"{server}{request.path_qs.removeprefix(_PROXY)}"
+        async with (
+            aiohttp.ClientSession() as http,
+            http.request(request.method, url, headers=headers, data=await request.read()) as answer,
+        ):
+            return web.Response(status=answer.status, body=await answer.read(), content_type=answer.content_type)
+
+    app = web.Application()
+    app.router.add_route("*", _PROXY + "/{path:.*}", pass_on)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+@pytest.fixture
+def kubeconfig_with(tmp_path: Path, namespace: str) -> Callable[..., Path]:
+    """`kubeconfig_with(url, token)`: a person's, whose current namespace is the test's."""
+
+    def write(url: str, token: str | None) -> Path:
+        path = tmp_path / "kubeconfig"
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": url}}],
+            "users": [{"name": "ann", "user": {"token": token} if token else {}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "ann", "namespace": namespace}}],
+        }
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def environ(kubeconfig_with: Callable[..., Path], server: str, token: str) -> dict[str, str]:
+    """That of a person who has said where the api is."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EXPERIMENT_OPERATOR_")}
+    kubeconfig = kubeconfig_with("http://127.0.0.1:1", token)
+    return {**inherited, "KUBECONFIG": str(kubeconfig), "EXPERIMENT_OPERATOR_SERVER": server, "TZ": "UTC"}
+
+
+@pytest.fixture
+def type_(environ: dict[str, str]) -> Type:
+    """`await type_("why", "weather")` in that environment, with changes to it as keywords."""
+
+    async def run(*arguments: str, stdin: str = "", **more: str | None) -> Answer:
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [*_COMMAND, *arguments],
+            env={name: value for name, value in {**environ, **more}.items() if value is not None},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+async def weather(cluster: LocalCluster, namespace: str, server: str) -> str:  # noqa: ARG001
+    """The name of an Experiment that has become Ready, and whose TestTrigger was deleted and made again."""
+    name = "weather"
+    await cluster.kubectl(
+        "apply", "-n", namespace, "-f", str(_ROOT / "deploy" / "samples" / "experiment-scenarios.yaml")
+    )
+    await cluster.kubectl("wait", "-n", namespace, f"exp/{name}", "--for=condition=Ready", "--timeout=30s")
+    return name
