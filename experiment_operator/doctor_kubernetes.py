@@ -1,0 +1,154 @@
+"""The part of `doctor` that is about the API server: permissions, kinds, and Testkube's namespace.
+
+Templates are in `doctor_templates`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+import yaml
+
+from crds import experiment_crd as bundled_crd
+from experiment_operator import permissions as rbac
+from experiment_operator.findings import Finding, Findings, Patient, fault, ok, warning
+from experiment_operator.permissions import Permission
+from experiments.drift import differences
+from experiments.objects import (
+    AGENT,
+    AI_GATEWAY,
+    EXPERIMENT,
+    GROUP,
+    TEST_TRIGGER,
+    TEST_WORKFLOW,
+    TEST_WORKFLOW_TEMPLATE,
+    Object,
+    ObjectRef,
+    Resource,
+)
+from experiments.options import OWN_NAMESPACE
+from kube.client import KubeClient
+from kube.errors import Forbidden, KubeError, NotFound, NotServed
+
+_SELF_REVIEW = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
+_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews")
+_CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+_NAMESPACE = Resource("v1", "Namespace", "namespaces")
+
+_APPLY_CRD = "experiment-operator crd | kubectl apply --server-side --force-conflicts -f -"
+_INSTALL_TESTKUBE = "install Testkube"
+_AT_ONCE = 16
+
+
+async def api_server(patient: Patient) -> Findings:
+    try:
+        patient.kube = await patient.stack.enter_async_context(await KubeClient.connect(patient.chosen.kubeconfig))
+        version = await patient.kube.discover("/version")
+        who = await patient.kube.ask(_SELF_REVIEW, {})
+    except KubeError as error:
+        yield fault("API server", str(error), "KUBECONFIG has to lead to one that runs, as a user whom it knows")
+    else:
+        yield ok("API server", f"{version['gitVersion']} takes this for {who['status']['userInfo']['username']}")
+
+
+async def permissions(patient: Patient) -> Findings:
+    """One line for each resource in each namespace."""
+    verbs: defaultdict[Permission, list[str]] = defaultdict(list)
+    for permission in sorted(rbac.permissions(patient.chosen)):
+        verbs[_without_verb(permission)].append(permission.verb)
+    at_once = asyncio.Semaphore(_AT_ONCE)
+    for finding in await asyncio.gather(*(_permission(patient.kube, at_once, *each) for each in verbs.items())):
+        yield finding
+
+
+def _without_verb(permission: Permission) -> Permission:
+    return Permission(permission.group, permission.resource, "", permission.namespace, permission.name)
+
+
+async def _permission(kube: KubeClient, at_once: asyncio.Semaphore, on: Permission, verbs: list[str]) -> Finding:
+    resource, _, subresource = on.resource.partition("/")
+    asked = {"group": on.group, "resource": resource, "subresource": subresource, "name": on.name}
+    refused = []
+    for verb in verbs:
+        async with at_once:
+            spec = {"resourceAttributes": {**asked, "namespace": on.namespace, "verb": verb}}
+            if not (await kube.ask(_ACCESS_REVIEW, {"spec": spec}))["status"]["allowed"]:
+                refused.append(verb)
+    what = f"{on.resource}.{on.group}" if on.group else on.resource
+    name = " ".join(filter(None, ("permission", what, on.name, on.namespace and f"in {on.namespace}")))
+    if refused:
+        return fault(name, f"may not {', '.join(refused)}", "grant it, as the roles in deploy/base do")
+    return ok(name, f"may {', '.join(verbs)}")
+
+
+async def experiment_crd(patient: Patient) -> Findings:
+    name = f"CRD {EXPERIMENT.plural}.{GROUP}"
+    live: Object | None
+    try:
+        live = await patient.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
+    except NotFound:
+        yield fault(name, "is not installed", _APPLY_CRD)
+        return
+    except Forbidden:
+        live = None
+    if missing := await _missing(patient.kube, EXPERIMENT):
+        yield fault(name, missing, _APPLY_CRD)
+        return
+    if live is None:
+        yield warning(name, "is served, but may not be compared")
+        return
+    found = [difference.path for difference in differences(yaml.safe_load(bundled_crd())["spec"], live["spec"])]
+    if found:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield fault(name, f"is another version's: it differs at spec.{found[0]}{more}", _APPLY_CRD)
+    else:
+        yield ok(name, "is that of this version")
+
+
+async def testkube(patient: Patient) -> Findings:
+    for resource in (TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, TEST_TRIGGER):
+        missing = await _missing(patient.kube, resource)
+        name = _crd_name(resource)
+        yield fault(name, missing, _INSTALL_TESTKUBE) if missing else ok(name, f"serves {resource.api_version}")
+    namespace = patient.chosen.options.testkube_namespace
+    if namespace == OWN_NAMESPACE:
+        yield ok("Testkube namespace", "each Experiment's own")
+        return
+    name = "Testkube namespace"
+    try:
+        found = await patient.kube.get(ObjectRef(_NAMESPACE, "", namespace))
+    except NotFound:
+        yield fault(name, f"{namespace} does not exist", "set TESTKUBE_NAMESPACE to where Testkube is installed")
+    except Forbidden:
+        yield warning(name, f"{namespace} may not be read")
+    else:
+        if "deletionTimestamp" in found["metadata"]:
+            yield fault(name, f"{namespace} is being deleted", "install Testkube again once it has gone")
+        else:
+            yield ok(name, f"{namespace} exists")
+
+
+async def agent_runtime(patient: Patient) -> Findings:
+    for resource in (AGENT, AI_GATEWAY):
+        missing = await _missing(patient.kube, resource)
+        advice = "install the agent runtime, or leave it so if agents are deployed without it"
+        name = _crd_name(resource)
+        yield warning(name, missing, advice) if missing else ok(name, f"serves {resource.api_version}")
+
+
+def _crd_name(resource: Resource) -> str:
+    return f"CRD {resource.plural}.{resource.api_version.partition('/')[0]}"
+
+
+async def _missing(kube: KubeClient, resource: Resource) -> str:
+    """What keeps the API server from serving it, in words; empty where it does. Everybody may ask."""
+    group, _, version = resource.api_version.partition("/")
+    try:
+        versions = [each["version"] for each in (await kube.discover(f"/apis/{group}"))["versions"]]
+        if version not in versions:
+            return f"{group} is served in {', '.join(versions)}, and this service needs {version}"
+        served = [each["name"] for each in (await kube.discover(f"/apis/{resource.api_version}"))["resources"]]
+    except NotServed:
+        return f"{group} is not served"
+    return "" if resource.plural in served else f"{resource.api_version} has no {resource.plural}"

@@ -1,0 +1,63 @@
+"""The part of `doctor` that is about the admission webhook: whether the API server asks it, and can trust it."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from api.issuing import read
+from api.main import WEBHOOK, WEBHOOK_CONFIGURATION
+from experiment_operator.findings import Finding, Findings, Patient, fault, ok, unchecked, warning
+from experiment_operator.settings import Api, own_namespace
+from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
+from kube.errors import Forbidden, NotFound
+
+_CERTIFICATE = "webhook certificate"
+_RENEWED_BEFORE = timedelta(days=14)
+_SEE_TO_IT = "look at the log of an api with WEBHOOK on, which keeps it, or of cert-manager where that does"
+
+
+async def webhook(patient: Patient) -> Findings:
+    try:
+        found = await patient.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", WEBHOOK_CONFIGURATION))
+    except NotFound:
+        yield _absent(patient)
+        return
+    except Forbidden:
+        yield warning("webhook", f"ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION} may not be read")
+        return
+    for hook in found["webhooks"]:
+        yield ok("webhook", f"{hook['name']} is asked; when it does not answer: {hook['failurePolicy']}")
+        yield await _certificate(patient, hook["clientConfig"])
+
+
+def _absent(patient: Patient) -> Finding:
+    if isinstance(patient.chosen, Api) and patient.chosen.webhook:
+        words = f"WEBHOOK is on, but there is no ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION}"
+        return warning("webhook", words, "kubectl apply -f deploy/webhook")
+    return ok("webhook", "not installed; what it would refuse, the status says")
+
+
+async def _certificate(patient: Patient, config: Object) -> Finding:
+    """The one in the Secret that the api keeps, judged as the API server does when it calls."""
+    if not config.get("caBundle"):
+        return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _SEE_TO_IT)
+    service = config.get("service")
+    host = f"{service['name']}.{service['namespace']}.svc" if service else urlsplit(config["url"]).hostname or ""
+    ref = ObjectRef(SECRET, service["namespace"] if service else own_namespace(), WEBHOOK)
+    try:
+        data = (await patient.kube.get(ref)).get("data", {})
+    except (NotFound, Forbidden) as error:
+        return unchecked(_CERTIFICATE, str(error))
+    now = datetime.now(UTC)
+    try:
+        issued = read(*map(base64.b64decode, (data.get("tls.crt", ""), data.get("tls.key", ""), config["caBundle"])))
+        if now >= issued.until:
+            return fault(_CERTIFICATE, f"expired on {issued.until:%Y-%m-%d %H:%M} UTC", _SEE_TO_IT)
+        issued.authority([host], now)
+    except ValueError as error:
+        return fault(_CERTIFICATE, f"{ref}: {error}", _SEE_TO_IT)
+    words = f"for {host} until {issued.until:%Y-%m-%d}"
+    late = now + _RENEWED_BEFORE > issued.until
+    return warning(_CERTIFICATE, f"{words}, and not renewed yet", _SEE_TO_IT) if late else ok(_CERTIFICATE, words)

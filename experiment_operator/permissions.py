@@ -1,0 +1,110 @@
+"""What each role must be allowed by RBAC, in one place: `doctor` asks for it, and the tests of `deploy/` compare.
+
+What is watched follows from the sources of `experiments.snapshot`; the rest are the calls that `watcher.dispatcher`,
+`worker.reader`, `worker.activities`, `api.access` and `kube.lease` make. This grants nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from api.main import WEBHOOK, WEBHOOK_CONFIGURATION
+from experiment_operator.settings import Api, ReconcilingSettings, Watcher, Worker
+from experiments.names import CHILD_SUFFIXES
+from experiments.objects import (
+    AGENT,
+    AI_GATEWAY,
+    EVENT,
+    EXPERIMENT,
+    LEASE,
+    SECRET,
+    TEST_WORKFLOW_TEMPLATE,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+    Resource,
+    Source,
+)
+from experiments.options import OWN_NAMESPACE
+from experiments.snapshot import dependency_sources, name_sources, sources
+
+_TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
+_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Permission:
+    """As in a rule of RBAC: `resource` with its subresource, like `experiments/status`.
+
+    An empty namespace means all of them, or that the resource has none; an empty name means any.
+    """
+
+    group: str
+    resource: str
+    verb: str
+    namespace: str = ""
+    name: str = ""
+
+
+def permissions(chosen: ReconcilingSettings) -> frozenset[Permission]:
+    """Of all roles that these settings are for, each once: what holds in all namespaces is not repeated for one."""
+    found: set[Permission] = set()
+    if isinstance(chosen, Watcher):
+        found |= _watcher(chosen)
+    if isinstance(chosen, Worker):
+        found |= _worker(chosen)
+    if isinstance(chosen, Api):
+        found |= _api(chosen)
+    return frozenset(p for p in found if not p.namespace or replace(p, namespace="") not in found)
+
+
+def _watcher(chosen: Watcher) -> set[Permission]:
+    found = _watch(sources(chosen.options))
+    for resource in (EXPERIMENT, *CHILD_SUFFIXES):  # before a run is started on account of what a cache says of them
+        found |= _may("get", resource)
+    if chosen.leader_elect:
+        found |= _may("create", LEASE, chosen.lease_namespace)  # which RBAC cannot restrict to a name
+        found |= _may("get patch", LEASE, chosen.lease_namespace, name=chosen.lease_name)
+    return found
+
+
+def _worker(chosen: Worker) -> set[Permission]:
+    options = chosen.options
+    namespace = "" if options.testkube_namespace == OWN_NAMESPACE else options.testkube_namespace
+    found = _watch(dependency_sources(options))
+    found |= _may("get", AGENT) | _may("get", AI_GATEWAY) | _may("get", TEST_WORKFLOW_TEMPLATE, namespace)
+    found |= _may("get patch", EXPERIMENT) | _may("patch", EXPERIMENT, subresource="status") | _may("create", EVENT)
+    for child in CHILD_SUFFIXES:
+        # Also where TESTKUBE_NAMESPACE pointed before, from where children move.
+        found |= _may("get list delete", child) | _may("create patch", child, namespace)
+    return found
+
+
+def _api(chosen: Api) -> set[Permission]:
+    found = _watch([*sources(chosen.options), *name_sources(chosen.options)])
+    if chosen.api_auth == "kubernetes":
+        found |= _may("create", _TOKEN_REVIEW) | _may("create", _ACCESS_REVIEW)
+    return found | _webhook(chosen) if chosen.webhook else found
+
+
+def _webhook(chosen: Api) -> set[Permission]:
+    """To look again for what caches do not know; and, unless others keep the certificate, to keep it."""
+    namespace = "" if chosen.options.testkube_namespace == OWN_NAMESPACE else chosen.options.testkube_namespace
+    found = _may("get", AGENT) | _may("get", AI_GATEWAY) | _may("get", TEST_WORKFLOW_TEMPLATE, namespace)
+    if chosen.webhook_tls_dir is None:
+        own = chosen.webhook_namespace
+        found |= _may("create", SECRET, own) | _may("create", LEASE, own)
+        found |= _may("get list watch patch", SECRET, own, name=WEBHOOK) | _may("get patch", LEASE, own, name=WEBHOOK)
+        found |= _may("get list watch patch", VALIDATING_WEBHOOK_CONFIGURATION, name=WEBHOOK_CONFIGURATION)
+    return found
+
+
+def _watch(watched: Iterable[Source]) -> set[Permission]:
+    return {p for source in watched for p in _may("list watch", source.resource, source.namespace)}
+
+
+def _may(
+    verbs: str, resource: Resource, namespace: str = "", *, name: str = "", subresource: str = ""
+) -> set[Permission]:
+    group = resource.api_version.rpartition("/")[0]
+    plural = f"{resource.plural}/{subresource}" if subresource else resource.plural
+    return {Permission(group, plural, verb, namespace, name) for verb in verbs.split()}

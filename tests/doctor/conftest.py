@@ -1,0 +1,99 @@
+"""An installation in which nothing is wrong, on a cluster of its own: these tests break what counts for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from experiment_operator.doctor import examine
+from experiment_operator.findings import Finding, Verdict
+from experiments.options import Options
+from kube.client import KubeClient
+from localcluster import LocalCluster
+from worker.main import run_worker
+
+_ROOT = Path(__file__).parents[2]
+_TASK_QUEUE = "experiment-operator"
+
+
+@pytest.fixture(scope="session")
+async def cluster() -> AsyncIterator[LocalCluster]:
+    async with LocalCluster.start() as running:
+        await running.install(_ROOT / "crds")
+        await running.kubectl("create", "namespace", "testkube")
+        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
+    async with await KubeClient.connect(cluster.kubeconfig) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def temporal(cluster: LocalCluster) -> Client:
+    return await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture(scope="session")
+def keep_history(temporal: Client) -> Callable[[timedelta], Any]:
+    """`await keep_history(timedelta(days=30))`: the retention of Temporal's namespace."""
+
+    async def update(retention: timedelta) -> None:
+        config = NamespaceConfig(workflow_execution_retention_ttl=Duration(seconds=round(retention.total_seconds())))
+        request = UpdateNamespaceRequest(namespace=temporal.namespace, config=config)
+        await temporal.workflow_service.update_namespace(request)
+
+    return update
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def worker(kube: KubeClient, temporal: Client, running: Any, keep_history: Any) -> AsyncIterator[None]:
+    await keep_history(timedelta(days=30))
+    async with running(run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True)):
+        for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+            while not await _pollers(temporal, kind):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
+        yield
+
+
+async def _pollers(temporal: Client, kind: TaskQueueType.ValueType) -> Any:
+    request = DescribeTaskQueueRequest(
+        namespace=temporal.namespace, task_queue=TaskQueue(name=_TASK_QUEUE), task_queue_type=kind
+    )
+    return (await temporal.workflow_service.describe_task_queue(request)).pollers
+
+
+@pytest.fixture
+def environment(cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`environment(TESTKUBE_NAMESPACE="there")`: that of the doctor, who otherwise finds everything in order."""
+
+    def put(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    put(**cluster.env(), TEMPORAL_CONFIG_FILE="/dev/null")
+    return put
+
+
+@pytest.fixture
+def doctor(environment: Callable[..., None]) -> Callable[..., Any]:  # noqa: ARG001 - it is what is examined
+    """`await doctor()`: the findings that are not fine, in their order; `everything=True` for all of them."""
+
+    async def ask(role: str = "all", *, everything: bool = False) -> list[Finding]:
+        return [found async for found in examine(role) if everything or found.verdict != Verdict.OK]
+
+    return ask
