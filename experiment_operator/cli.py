@@ -14,6 +14,7 @@ from pydantic_settings import CliApp, SettingsError
 from experiment_operator import settings
 from experiments.models import sentences
 from kube.errors import KubeError
+from telemetry.listener import ListenError
 
 PROGRAM = "experiment-operator"
 
@@ -32,20 +33,21 @@ def main(argv: list[str] | None = None) -> int:
     try:
         chosen = CliApp.run(kind, cli_args=arguments)
     except (ValidationError, SettingsError) as error:
-        lines = [_flag(line) for line in sentences(error)] if isinstance(error, ValidationError) else [str(error)]
+        lines = [_flag(line, kind) for line in sentences(error)] if isinstance(error, ValidationError) else [str(error)]
         print("\n".join(f"{PROGRAM} {name}: {line}" for line in lines), file=sys.stderr)
         return 2
     try:
         return run(chosen) or 0
-    except KubeError as error:
+    except (KubeError, ListenError) as error:
         print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return 1
 
 
-def _flag(sentence: str) -> str:
+def _flag(sentence: str, kind: type[settings.Command]) -> str:
     """`api_port: …` as people wrote it, in the environment or as a flag."""
     field, _, problem = sentence.partition(": ")
-    return f"--{field.replace('_', '-')} ({field.upper()}): {problem}"
+    prefix = kind.model_config.get("env_prefix", "")
+    return f"--{field.replace('_', '-')} ({prefix}{field.upper()}): {problem}"
 
 
 def _serve(chosen: settings.ServiceSettings) -> None:
@@ -58,6 +60,24 @@ def _render(chosen: settings.Render) -> int:
     from experiment_operator.render import render  # noqa: PLC0415
 
     return render(chosen)
+
+
+def _ask(chosen: settings.Asking) -> int:
+    from experiment_operator.questions import ask  # noqa: PLC0415
+
+    return ask(chosen)
+
+
+def _doctor(chosen: settings.Doctor) -> int:
+    from experiment_operator.doctor import doctor  # noqa: PLC0415
+
+    return doctor(chosen)
+
+
+def _migrate(chosen: settings.Migrate) -> int:
+    from experiment_operator.migrate import migrate  # noqa: PLC0415
+
+    return migrate(chosen)
 
 
 def _crd(_: settings.Crd) -> None:
@@ -83,8 +103,13 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "worker": (settings.Worker, _serve),
     "api": (settings.Api, _serve),
     "all": (settings.All, _serve),
+    "history": (settings.History, _ask),
+    "plan": (settings.PlanFiles, _ask),
+    "why": (settings.Why, _ask),
     "render": (settings.Render, _render),
     "crd": (settings.Crd, _crd),
+    "doctor": (settings.Doctor, _doctor),
+    "migrate-from-go-operator": (settings.Migrate, _migrate),
     "demo": (settings.Demo, _demo),
     "dev": (settings.Dev, _dev),
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 import uvloop
@@ -16,7 +17,13 @@ import uvloop
 from experiment_operator import logs
 from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
 from kube.client import KubeClient
+from kube.lease import Lease
+from telemetry import tracing
+from telemetry.health import Pulse, needs
+from telemetry.listener import listening
+from temporal import runtime
 from temporal.client import connect
+from temporal.probe import watch_temporal
 
 log = structlog.get_logger(__name__)
 
@@ -24,16 +31,31 @@ _RETRY_SECONDS = 1.0
 
 
 def serve(settings: ServiceSettings) -> None:
-    """Blocks until the process is asked to end. Raises `kube.errors.KubeError` where there is no way to a cluster."""
-    logs.configure(settings.log_level, settings.log_format)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_told(settings))
+    """Blocks until the process is asked to end.
+
+    Raises `kube.errors.KubeError` where there is no way to a cluster, and `listener.ListenError`.
+    """
+    logs.configure(settings.log_level, settings.log_format, settings.log_levels)
+    with _observed(settings) as pulse, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_until_told(settings, pulse))
     # A process that ran a Temporal worker may otherwise crash while the interpreter is torn down (SDK issue 300).
     gc.collect()
 
 
-async def _until_told(settings: ServiceSettings) -> None:
-    running = asyncio.create_task(_serve(settings))
+@contextmanager
+def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
+    """Metrics, probes and traces of this process, from before its event loop begins until after it has ended."""
+    pulse, role = Pulse(), type(settings).__name__.lower()
+    with (
+        tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{role}"),
+        listening(settings.metrics_host, settings.metrics_port, pulse, runtime.start()) as port,
+    ):
+        log.info("metrics and probes are served", host=settings.metrics_host, port=port)
+        yield pulse
+
+
+async def _until_told(settings: ServiceSettings, pulse: Pulse) -> None:
+    running = asyncio.create_task(_serve(settings, pulse))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -42,14 +64,24 @@ async def _until_told(settings: ServiceSettings) -> None:
     log.info("ended")
 
 
-async def _serve(settings: ServiceSettings) -> None:
+async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
     async with await KubeClient.connect(settings.kubeconfig) as kube, asyncio.TaskGroup() as roles:
+        roles.create_task(watch_temporal(await connect(lazy=True)), name="Temporal")
         if isinstance(settings, Watcher):
+            needs("watcher", _starting)
             roles.create_task(_watch(settings, kube), name="watcher")
         if isinstance(settings, Worker):
+            needs("worker", _starting)
             roles.create_task(_work(settings, kube), name="worker")
         if isinstance(settings, Api):
+            needs("api", _starting)
             roles.create_task(_answer(settings, kube), name="api")
+        roles.create_task(pulse.run(), name="pulse")
+
+
+def _starting() -> list[str]:
+    """What a role lacks until it says so itself."""
+    return ["it is starting"]
 
 
 # Each role is imported where it begins: what the others need is memory for nothing.
@@ -59,7 +91,8 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
     from watcher.main import run_watcher  # noqa: PLC0415
 
     temporal = await connect(lazy=True)
-    await run_watcher(kube, temporal, settings.options, task_queue=settings.temporal_task_queue)
+    lease = Lease(kube, settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
+    await run_watcher(kube, temporal, settings.options, task_queue=settings.temporal_task_queue, lease=lease)
 
 
 async def _work(settings: Worker, kube: KubeClient) -> None:
@@ -79,14 +112,25 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
 
 
 async def _answer(settings: Api, kube: KubeClient) -> None:
-    from api.main import ApiConfig, run_api  # noqa: PLC0415
+    from api.main import WEBHOOK, ApiConfig, WebhookConfig, run_api  # noqa: PLC0415
 
+    webhook = WebhookConfig(
+        host=settings.webhook_host,
+        port=settings.webhook_port,
+        tls_dir=settings.webhook_tls_dir,
+        namespace=settings.webhook_namespace,
+        hosts=settings.webhook_hosts or (f"{WEBHOOK}.{settings.webhook_namespace}.svc",),
+    )
     config = ApiConfig(
         host=settings.api_host,
         port=settings.api_port,
         auth=settings.api_auth,
+        tls_dir=settings.api_tls_dir,
+        cors_origins=settings.api_cors_origins,
         temporal_ui_url=str(settings.temporal_ui_url).rstrip("/"),
         options=settings.options,
         task_queue=settings.temporal_task_queue,
+        agent_check=settings.agent_check,
+        webhook=webhook if settings.webhook else None,
     )
     await run_api(kube, await connect(lazy=True), config)

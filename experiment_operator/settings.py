@@ -6,17 +6,22 @@ Temporal is Temporal's own affair (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORA
 
 from __future__ import annotations
 
+import ipaddress
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import AfterValidator, Field, HttpUrl
-from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, NoDecode, SettingsConfigDict
 
-from experiments.models import LABEL, DnsName, Url
+from api import tls
+from experiments.admission import AgentCheck
+from experiments.models import LABEL, DnsLabel, DnsName, Url
 from experiments.options import OWN_NAMESPACE, Options, PhaseTemplates
 
 _DEFAULT = Options()
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 class Command(BaseSettings):
@@ -31,14 +36,24 @@ def _namespace(value: str) -> str:
     return value
 
 
-class GenerationSettings(Command):
-    """What an installation chooses about the generated objects."""
+def own_namespace() -> str:
+    """Of the pod that this process runs in, or `default`."""
+    with suppress(OSError):
+        return _POD_NAMESPACE.read_text().strip()
+    return "default"
 
+
+class PlacementSettings(Command):
     testkube_namespace: Annotated[
         str,
         AfterValidator(_namespace),
         Field(description="where Testkube reads its objects; '.' is each Experiment's own"),
     ] = _DEFAULT.testkube_namespace
+
+
+class GenerationSettings(PlacementSettings):
+    """What an installation chooses about the generated objects."""
+
     experiment_file: Annotated[
         str, Field(pattern="^/", description="path at which the phases read experiment.json")
     ] = _DEFAULT.experiment_file
@@ -70,16 +85,51 @@ class GenerationSettings(Command):
         return Options(self.testkube_namespace, templates, self.experiment_file)
 
 
+def _comma_separated(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+def _levels(value: Any) -> Any:
+    """Of `kube=debug,watcher.queue=warning`."""
+    pairs = {}
+    for each in _comma_separated(value):
+        module, _, level = each.partition("=")
+        if level not in get_args(Level):
+            raise ValueError(f"'{each}' must be a module with its level, debug, info, warning or error: kube=debug")
+        pairs[module] = level
+    return pairs
+
+
 class ServiceSettings(Command):
     """What every long-running process needs."""
 
     kubeconfig: Annotated[
         Path | None, Field(description="kubeconfig file; else the pod's service account, else the user's own")
     ] = None
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], Field(description="least level logged")] = "info"
+    log_level: Annotated[Level, Field(description="least level logged")] = "info"
+    log_levels: Annotated[
+        dict[str, Level],
+        NoDecode,
+        BeforeValidator(_levels),
+        Field(description="levels of single modules, like kube=debug,watcher.queue=warning"),
+    ] = {}
     log_format: Annotated[
         Literal["auto", "console", "json"], Field(description="auto is console on a terminal and json elsewhere")
     ] = "auto"
+    metrics_host: Annotated[str, Field(description="address to listen on for /metrics, /healthz and /readyz")] = (
+        "127.0.0.1"
+    )
+    metrics_port: Annotated[
+        int, Field(ge=0, le=65535, description="port for /metrics, /healthz and /readyz; 0 is any free one")
+    ] = 9464
+    otel_exporter_otlp_endpoint: Annotated[
+        HttpUrl | None,
+        BeforeValidator(lambda value: value or None),  # OpenTelemetry takes an empty variable for none
+        Field(description="URL of an OTLP receiver (HTTP, usually port 4318) for traces; without it there are none"),
+    ] = None
 
 
 class ReconcilingSettings(GenerationSettings, ServiceSettings):
@@ -91,6 +141,14 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
 class Watcher(ReconcilingSettings):
     """Watch the cluster and start a workflow for each Experiment that is not as it should be."""
 
+    leader_elect: Annotated[
+        bool, Field(description="several watchers run: the one that holds the Lease dispatches, the others stand by")
+    ] = False
+    lease_name: Annotated[DnsName, Field(description="Lease of the watchers")] = "experiment-operator-watcher"
+    lease_namespace: Annotated[
+        str, Field(pattern=f"^{LABEL}$", description="namespace of the Lease: the pod's own, or else 'default'")
+    ] = Field(default_factory=own_namespace)
+
 
 class Worker(ReconcilingSettings):
     """Run the workflows and their activities."""
@@ -100,18 +158,81 @@ class Worker(ReconcilingSettings):
     ] = False
 
 
+def _origin(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#@\s*]+", value):
+        raise ValueError("must be as a browser sends it, like https://dashboard.example.com: no path and no wildcard")
+    return value
+
+
+def _tls_dir(value: Path) -> Path:
+    try:
+        tls.load(value)
+    except tls.TlsError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class Api(ReconcilingSettings):
     """Serve Experiments and the history of their reconciliations over REST."""
 
+    insecure: Annotated[bool, Field(description="allow --api-auth=none where other machines can reach the api")] = False
     api_host: Annotated[str, Field(description="address to listen on")] = "127.0.0.1"
     api_port: Annotated[int, Field(ge=0, le=65535, description="port to listen on")] = 8080
     api_auth: Annotated[
         Literal["kubernetes", "none"],
         Field(description="kubernetes: bearer tokens, and RBAC decides; none: everybody may do everything"),
     ] = "kubernetes"
+    api_tls_dir: Annotated[
+        Annotated[Path, AfterValidator(_tls_dir)] | None,
+        Field(description="directory with tls.crt and tls.key, which may change at any time; else plain HTTP"),
+    ] = None
+    api_cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="origins of web pages that may call the api from a browser, separated by commas"),
+    ] = ()
     temporal_ui_url: Annotated[HttpUrl, Field(description="where people open the Temporal UI, for links")] = HttpUrl(
         "http://localhost:8233"
     )
+
+    webhook: Annotated[bool, Field(description="serve the admission webhook as well, over TLS")] = False
+    webhook_host: Annotated[str, Field(description="address on which the webhook listens")] = "127.0.0.1"
+    webhook_port: Annotated[int, Field(ge=0, le=65535, description="port on which the webhook listens")] = 9443
+    webhook_tls_dir: Annotated[
+        Annotated[Path, AfterValidator(_tls_dir)] | None,
+        Field(description="directory in which others, like cert-manager, keep tls.crt and tls.key; else an own one"),
+    ] = None
+    webhook_namespace: Annotated[
+        str, Field(pattern=f"^{LABEL}$", description="namespace of the webhook's Service, Secret and Lease: the pod's")
+    ] = Field(default_factory=own_namespace)
+    webhook_hosts: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="names or addresses by which the API server calls the webhook; else its Service's name"),
+    ] = ()
+    agent_check: Annotated[
+        AgentCheck, Field(description="what the webhook does about an Agent that does not exist")
+    ] = "refuse"
+
+    @field_validator("api_auth")
+    @classmethod
+    def _none_stays_on_this_machine(cls, value: str, info: ValidationInfo) -> str:
+        host = info.data.get("api_host", "")
+        if value == "none" and not _is_loopback(host) and not info.data.get("insecure"):
+            raise ValueError(
+                f"'none' would let everybody who reaches {host or 'this machine'} do everything: listen on 127.0.0.1, "
+                "or say --insecure"
+            )
+        return value
 
 
 class All(Watcher, Worker, Api):
@@ -135,6 +256,69 @@ class Render(GenerationSettings):
             list[Path], Field(description="files with TestWorkflowTemplates, instead of those of deploy/testkube")
         ]
     ] = []
+
+
+class Asking(Command):
+    """What every command needs that asks the api."""
+
+    # Their names alone are too common in people's environments.
+    model_config = SettingsConfigDict(
+        env_prefix="EXPERIMENT_OPERATOR_", cli_shortcuts={"namespace": "n", "output": "o", "file": "f"}
+    )
+
+    namespace: Annotated[DnsLabel | None, Field(description="of the Experiment; else that of the kubeconfig")] = None
+    output: Annotated[Literal["text", "json", "yaml"], Field(description="text is for people")] = "text"
+    server: Annotated[
+        HttpUrl | None, Field(description="URL of the api; else it is reached through the API server's service proxy")
+    ] = None
+    service: Annotated[
+        str,
+        Field(pattern="^[^/]+/[^/]+$", description="namespace/name:port of the api's Service; https:name:port for TLS"),
+    ] = "experiment-operator/experiment-operator-api:80"
+    token: Annotated[SecretStr | None, Field(description="bearer token; else that of the kubeconfig")] = None
+    kubeconfig: Annotated[Path | None, Field(description="kubeconfig file; else the user's own")] = None
+
+
+class History(Asking):
+    """Show what was done about an Experiment, and why; also about one that is gone."""
+
+    name: CliPositionalArg[DnsName]
+    limit: Annotated[int, Field(ge=1, le=200, description="how many runs at most")] = 20
+    follow: Annotated[bool, Field(description="go on with each run that ends, until Ctrl-C")] = False
+
+
+class PlanFiles(Asking):
+    """Show what applying files of Experiments would change, and what would be wrong."""
+
+    file: Annotated[list[Path], Field(description="file with Experiments; - is standard input; may be given again")]
+
+
+class Why(Asking):
+    """Show how an Experiment is, what was done about it, and what would be done now."""
+
+    name: CliPositionalArg[DnsName]
+
+
+class Doctor(Command):
+    """Go through everything that must be right, from settings to certificates, and say what to do.
+
+    It uses the settings of the processes: what they have in their environment, it needs in its own.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="EXPERIMENT_OPERATOR_", cli_shortcuts={"output": "o"})
+
+    role: Annotated[
+        Literal["watcher", "worker", "api", "all"], Field(description="whose settings and permissions to check")
+    ] = "all"
+    output: Annotated[Literal["text", "json", "yaml"], Field(description="text is for people")] = "text"
+
+
+class Migrate(PlacementSettings):
+    """Take over what the earlier Go operator made, without a gap and without duplicates."""
+
+    dry_run: Annotated[bool, Field(description="only say what would be done")] = False
+    ignore_go_operator: Annotated[bool, Field(description="go on although the Go operator seems to run")] = False
+    kubeconfig: Annotated[Path | None, Field(description="kubeconfig file; else the user's own")] = None
 
 
 class Crd(Command):
