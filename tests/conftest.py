@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import yaml
 from temporalio.client import Client, WorkflowExecution
 
 from experiments.models import ExperimentStatus
@@ -185,6 +186,26 @@ async def cluster() -> AsyncIterator[LocalCluster]:
 def kubeconfig(cluster: LocalCluster) -> Path:
     """Of an administrator of the shared cluster."""
     return cluster.kubeconfig
+
+
+@pytest.fixture(scope="session")
+def kubeconfig_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[LocalCluster, str], Awaitable[Path]]:
+    """`await kubeconfig_of(cluster, "watcher")`: with its ServiceAccount's token; `deploy/base` must have been applied.
+
+    The cluster is named because pytest would keep that of the first folder that asks.
+    """
+
+    async def write(cluster: LocalCluster, role: str) -> Path:
+        account = ("-n", "experiment-operator", f"experiment-operator-{role}")
+        token = (await cluster.kubectl("create", "token", *account)).strip()
+        config = yaml.safe_load(cluster.kubeconfig.read_text())
+        for user in config["users"]:
+            user["user"] = {"token": token}
+        path = tmp_path_factory.mktemp(role) / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    return write
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ async def start_process(cluster: LocalCluster, tmp_path: Path, task_queue: str) 
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "experiment_operator", role),
-                env={**common, "API_PORT": "0", **environment},
+                env={**common, "API_PORT": "0", "METRICS_PORT": "0", **environment},
                 stdin=DEVNULL,
                 stdout=output,
                 stderr=STDOUT,

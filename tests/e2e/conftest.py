@@ -1,4 +1,8 @@
-"""The service at work on a real cluster: watcher and worker, and a `world` in a namespace of its own for each test."""
+"""The service at work on a real cluster: watcher and worker, and a `world` in a namespace of its own for each test.
+
+Each of the two works with the token of its own ServiceAccount, and so with no more permissions than `deploy/base` gives
+it: where one is missing, what these tests wait for does not come.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,7 @@ async def cluster() -> AsyncIterator[LocalCluster]:
         await running.install(_ROOT / "crds")
         await running.kubectl("create", "namespace", "testkube")
         await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
+        await running.kubectl("apply", "-k", str(_ROOT / "deploy" / "base"))
         yield running
 
 
@@ -43,11 +48,15 @@ async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-async def service(kube: KubeClient, temporal: Client, running: Any) -> AsyncIterator[None]:
+async def service(cluster: LocalCluster, temporal: Client, running: Any, kubeconfig_of: Any) -> AsyncIterator[None]:
     """Watcher and worker, the workflow in Temporal's sandbox, where what is not deterministic is found."""
-    async with running(
-        run_watcher(kube, temporal, Options(), task_queue=_TASK_QUEUE),
-        run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True),
+    async with (
+        await KubeClient.connect(await kubeconfig_of(cluster, "watcher")) as watcher,
+        await KubeClient.connect(await kubeconfig_of(cluster, "worker")) as worker,
+        running(
+            run_watcher(watcher, temporal, Options(), task_queue=_TASK_QUEUE),
+            run_worker(worker, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True),
+        ),
     ):
         yield
 
