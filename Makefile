@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format tools bench lock clean
+.PHONY: help demo dev test lint format tools bench docs-check lock clean
 
 help: ## Show this help
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: tools ## Watch an Experiment live: apply, drift, repair, deletion, history
 	@$(BIN)/experiment-operator demo
@@ -35,6 +35,9 @@ tools: $(READY) ## Get the local control plane: found, downloaded, or built once
 
 bench: tools ## Measure; writes .local/bench.json and prints the table of docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+docs-check: tools ## Run each command of README.md and docs/, and check their links and tables
+	$(BIN)/python -m pytest tests/docs $(ARGS)
 
 lock: $(READY) ## Resolve pyproject.toml into the two lock files again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

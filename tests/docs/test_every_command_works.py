@@ -1,0 +1,101 @@
+"""Each command of README.md and docs/ is run, page by page, on the stack of `experiment-operator dev`.
+
+Those that cannot be run there are listed with the reason, and with the test that runs them, where there is one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+_NO_PODS = "needs pods, and the local cluster has no nodes"
+_DOCKER = "tests/compose runs docker-compose.yml on a real engine, with the same kubectl commands"
+_FOREVER = "does not end"
+_DEV = "is what the test's stack is: `experiment-operator dev`"
+_DEMO = "tests/demo runs what it runs"
+
+NOT_RUN = {
+    # By page and by what the block begins with.
+    ("README.md", "make demo"): _DEMO,
+    ("README.md", "make dev"): _DEV,
+    ("README.md", "docker compose"): _DOCKER,
+    ("docs/compose.md", "docker compose"): _DOCKER,
+    ("docs/compose.md", "export COMPOSE_PROFILES=postgres"): "needs the public images; tried by hand, as the page says",
+    ("docs/compose.md", "docker run"): _DOCKER,
+    ("docs/compose.md", "make test"): "is a test run itself",
+    ("docs/compose.md", "debootstrap"): "needs root and a Debian mirror; tried by hand, as the page says",
+    ("docs/doctor.md", "kubectl exec"): _NO_PODS,
+    ("docs/getting-started.md", "git clone"): "the repository's address is not known here",
+    ("docs/getting-started.md", "make demo"): _DEMO,
+    ("docs/getting-started.md", "make dev"): _DEV,
+    ("docs/how-to.md", "kubectl testkube run"): "needs Testkube itself and its plugin of kubectl",
+    ("docs/install.md", "docker build"): "needs an engine and a registry; tests/compose builds the image",
+    ("docs/install.md", "kubectl rollout status"): _NO_PODS,
+    ("docs/install.md", "kubectl create secret generic temporal-cloud -n experiment-operator --from-file"): (
+        "needs a client certificate, and makes the Secret that the command before has made"
+    ),
+    ("docs/metrics.md", "curl -s localhost:9464"): "`dev` takes a free port; tests/observability reads /metrics",
+    ("docs/metrics.md", "kubectl apply -k deploy/monitoring"): "needs the Prometheus operator's CRDs",
+    ("docs/metrics.md", "OTEL_EXPORTER_OTLP_ENDPOINT="): f"{_FOREVER}; tests/observability runs it",
+    ("docs/metrics.md", "LOG_LEVELS="): f"{_FOREVER}; tests/observability runs it",
+    ("docs/migration.md", ""): "tests/migrate/test_the_page_works_as_written.py runs them all",
+    ("docs/rest.md", "curl -s -N $API/api/v1/events"): f"{_FOREVER}; tests/rest reads streams",
+    ("docs/rest.md", "curl -s $API/api/v1/namespaces/default/experiments/weather/reconciliations/"): (
+        "names a run that was; tests/rest shows the steps of one"
+    ),
+    ("docs/rest.md", 'curl -s -i "$API/api/v1/namespaces/default/experiments/weather/reconciliations?limit=500'): (
+        "is refused, as the page shows; tests/rest has refusals"
+    ),
+    ("docs/runbooks.md", "kubectl kustomize deploy/monitoring"): "needs the Prometheus operator's CRDs",
+    ("docs/runbooks.md", "kubectl -n experiment-operator get pods"): _NO_PODS,
+    ("docs/webhook.md", "kubectl apply -f weather.yaml"): "tests/webhook has each of these answers",
+}
+# What a reader of the page has done before, where the page begins later than getting-started does.
+_STACK = """
+set -a; . .local/env; set +a
+export PATH="$PWD/.venv/bin:$PATH" EXPERIMENT_OPERATOR_SERVER=$API_URL
+"""
+BEFORE = {
+    "README.md": 'export PATH="$PWD/.venv/bin:$PATH"',
+    "docs/conditions.md": f"{_STACK} kubectl config set-context --current --namespace=sample-agents",
+    "docs/getting-started.md": "",
+    "docs/operations.md": f"{_STACK} kubectl apply -k deploy/base",
+    "docs/rest.md": f"""{_STACK} API=$API_URL
+        kubectl config set-context --current --namespace=default
+        kubectl apply -f deploy/samples/agent.yaml
+        kubectl apply -f deploy/samples/experiment-scenarios.yaml
+        kubectl wait --for=condition=Ready exp/weather --timeout=60s""",
+}
+# They take down what others need.
+ALONE = {"README.md", "docs/getting-started.md", "docs/install.md"}
+_ROOT = Path(__file__).parents[2]
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (_ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture
+def commands(blocks):
+    return [block for block in blocks if block.language in {"sh", "console", "bash", "shell"}]
+
+
+def excuse(block):
+    return next((key for key in NOT_RUN if key[0] == block.page and block.text.startswith(key[1])), None)
+
+
+def test_each_excuse_is_still_for_something(commands):
+    assert set(NOT_RUN) == {excuse(block) for block in commands} - {None}
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_page_works_word_by_word(commands, desk, new_desk, page):
+    script = [BEFORE.get(page, _STACK)]
+    for block in commands:
+        if block.page == page and not excuse(block):
+            wanted = f"if (\n{block.text}\n); then echo 'it should have failed'; exit 1; fi"
+            script += [f"echo '### {block}'", wanted if block.how == "fails" else block.text]
+    if page in ALONE:
+        async with new_desk() as own:
+            code, said = await own.run("\n".join(script))
+    else:
+        code, said = await desk.run("\n".join(script))
+    assert code == 0, said[-3000:]
