@@ -8,6 +8,7 @@ from typing import Any
 
 from experiments.objects import AGENT, CONFIG_MAP, EXPERIMENT, Object, ObjectRef, Source
 from kube.client import KubeClient
+from kube.reflector import Change, Reflector
 
 NAMESPACE = "testkube"
 
@@ -30,25 +31,24 @@ def ref(name: str) -> ObjectRef:
 
 
 class ReadyWatch:
-    """Knows the generation with which each Experiment was last seen Ready."""
+    """Knows the generation with which each Experiment was last seen Ready, also when a watch ends in between."""
 
     def __init__(self, kube: KubeClient) -> None:
-        self._kube = kube
         self._ready: dict[str, int] = {}
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
+        self.run = Reflector(kube, Source(EXPERIMENT), self._observe).run
 
-    async def run(self) -> None:
-        async with self._kube.watch(Source(EXPERIMENT), "", idle_seconds=600, server_seconds=600) as events:
-            async for event in events:
-                status = event["object"].get("status", {})
-                if any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())):
-                    async with self._changed:
-                        self._ready[event["object"]["metadata"]["name"]] = status["observedGeneration"]
-                        self._changed.notify_all()
+    def _observe(self, change: Change) -> None:
+        status = (change.new or {}).get("status", {})
+        if change.ref and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())):
+            self._ready[change.ref.name] = status["observedGeneration"]
+            self._changed.set()
 
     async def until(self, names: list[str], generation: int) -> None:
-        async with asyncio.timeout(300), self._changed:
-            await self._changed.wait_for(lambda: all(self._ready.get(name, 0) >= generation for name in names))
+        async with asyncio.timeout(300):
+            while not all(self._ready.get(name, 0) >= generation for name in names):
+                self._changed.clear()
+                await self._changed.wait()
 
 
 class Floor:
