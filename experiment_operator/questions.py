@@ -11,12 +11,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from difflib import unified_diff
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from experiment_operator.files import read
 from experiment_operator.remote import ApiError, Remote, remote
 from experiment_operator.settings import Asking, History, PlanFiles, Why
 from experiments import documents
@@ -126,7 +126,7 @@ def _row(started: str, why: str, outcome: str, took: str) -> str:
 
 async def _plan(settings: PlanFiles, api: Remote, out: _Printer) -> int:
     problems: list[str] = []
-    found = [document for file in settings.file for document in _documents(file, problems)]
+    found = [document for file in settings.file for document in read(file, str(file), problems)]
     if problems or not found:
         print("\n".join(problems or ["no Experiment in there"]), file=sys.stderr)
         return 2
@@ -144,15 +144,6 @@ async def _plan(settings: PlanFiles, api: Remote, out: _Printer) -> int:
         else:
             out.document(answer)
     return 0 if fine else 1
-
-
-def _documents(file: Path, problems: list[str]) -> list[documents.Document]:
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        problems.append(f"{file}: {error.strerror}")
-        return []
-    return list(documents.read(content, str(file), problems))
 
 
 def _print_plan(plan: dict[str, Any], out: _Printer) -> None:

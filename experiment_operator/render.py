@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from experiment_operator.deployed import TEMPLATES
+from experiment_operator.files import STDIN, read
 from experiment_operator.settings import Render
 from experiments import documents
 from experiments.documents import Document
@@ -24,8 +25,6 @@ from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, Obje
 from experiments.plan import Plan, plan
 from experiments.resolve import OTLP_VARIABLE
 from experiments.snapshot import Snapshot, Subject
-
-_STDIN = Path("-")
 
 
 class _TemplateSpec(BaseModel):
@@ -94,7 +93,7 @@ def _templates(files: Iterable[Path], problems: list[str]) -> Iterator[Object]:
 
 def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Iterator[Document]:
     """The objects of this kind in the files. Any other becomes one of `problems`."""
-    for document in (found for file in files for found in _read(file, problems)):
+    for document in (each for file in files for each in read(file, "stdin" if file == STDIN else str(file), problems)):
         content = document.content
         kind = content.get("kind") if isinstance(content, dict) else None
         if kind != resource.kind:
@@ -103,16 +102,6 @@ def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Itera
             problems.append(f"{document.where}, apiVersion: must be {resource.api_version}")
         else:
             yield document
-
-
-def _read(file: Path, problems: list[str]) -> Iterator[Document]:
-    name = "stdin" if file == _STDIN else str(file)
-    try:
-        content = sys.stdin.buffer.read() if file == _STDIN else file.read_bytes()
-    except OSError as error:
-        problems.append(f"{name}: {error.strerror}")
-    else:
-        yield from documents.read(content, name, problems)
 
 
 def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> Snapshot:
