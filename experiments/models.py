@@ -397,17 +397,6 @@ class Experiment(Part):
     spec: ExperimentSpec
     status: ExperimentStatus = ExperimentStatus()
 
-    @property
-    def being_deleted(self) -> bool:
-        return self.metadata.deletion_timestamp is not None
-
-    @property
-    def requested_at(self) -> str | None:
-        return self.metadata.annotations.get(REQUESTED_AT)
-
-    def __str__(self) -> str:
-        return f"{self.metadata.namespace}/{self.metadata.name}"
-
 
 def parse(obj: Object, *, strict: bool = False) -> Experiment:
     """`obj` as an Experiment. Raises `pydantic.ValidationError`, which `sentences` puts into words.

@@ -7,14 +7,12 @@ is to pass a request on without its Authorization header.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -34,10 +32,6 @@ class Answer:
     code: int
     out: str
     err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 Type = Callable[..., Awaitable[Answer]]
