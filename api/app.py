@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from temporalio.client import Client
 
 from api import experiments, health, live, plans, problems, reconciliations
 from api.access import Access
 from api.broadcast import Broadcast
 from api.conditional import CacheControl
+from api.config import ApiConfig
 from api.dependencies import Parts
 from api.openapi import DescribedApi, operation_id
 from api.requests import Requests
 from api.runs import Runs
 from kube.caches import Caches
 from temporal.client import starter
-
-if TYPE_CHECKING:
-    from api.main import ApiConfig
 
 _DESCRIPTION = """What there is of each Experiment, what was done about it, and why.
 

@@ -9,9 +9,7 @@ import socket
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import structlog
 import uvicorn
@@ -22,11 +20,10 @@ from temporalio.client import Client
 from api.access import Access, ByKubernetes, Everybody
 from api.app import create_app
 from api.certificates import WebhookCertificates
+from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
 from api.measured import Measured
 from api.tls import Certificate
 from api.webhook import create_webhook_app
-from experiments.admission import AgentCheck
-from experiments.options import Options
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
@@ -37,46 +34,6 @@ log = structlog.get_logger(__name__)
 
 _GRACE_SECONDS = 3
 _STALLED_MILLISECONDS = 30_000
-
-
-WEBHOOK = "experiment-operator-webhook"
-"""Name of the webhook's Service, of the Secret with its certificate, and of the Lease of who sees to that."""
-WEBHOOK_CONFIGURATION = "experiment-operator"
-"""Name of the ValidatingWebhookConfiguration in `deploy/webhook`."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookConfig:
-    """Its certificate is in `tls_dir`, where somebody else keeps it, or else is this service's own.
-
-    The API server calls it by one of `hosts`. Secret and Lease are in `namespace`.
-    """
-
-    host: str
-    port: int
-    tls_dir: Path | None
-    namespace: str
-    hosts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiConfig:
-    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`.
-
-    `tls_dir` holds the certificate (`api.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may
-    call it from a browser.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    auth: Literal["kubernetes", "none"] = "kubernetes"
-    tls_dir: Path | None = None
-    cors_origins: tuple[str, ...] = ()
-    temporal_ui_url: str = "http://localhost:8233"
-    task_queue: str = "experiment-operator"
-    options: Options = field(default_factory=Options)
-    agent_check: AgentCheck = "refuse"
-    webhook: WebhookConfig | None = None
 
 
 async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> None:

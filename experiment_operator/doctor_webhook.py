@@ -6,8 +6,8 @@ import base64
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from api.issuing import read
-from api.main import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
 from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from api.main import WEBHOOK, WEBHOOK_CONFIGURATION
+from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.settings import Api, ReconcilingSettings, Watcher, Worker
 from experiments.names import CHILD_SUFFIXES
 from experiments.objects import (

@@ -112,7 +112,8 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
 
 
 async def _answer(settings: Api, kube: KubeClient) -> None:
-    from api.main import WEBHOOK, ApiConfig, WebhookConfig, run_api  # noqa: PLC0415
+    from api.config import WEBHOOK, ApiConfig, WebhookConfig  # noqa: PLC0415
+    from api.main import run_api  # noqa: PLC0415
 
     webhook = WebhookConfig(
         host=settings.webhook_host,

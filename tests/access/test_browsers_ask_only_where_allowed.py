@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 import httpx
 import pytest
 
-from api.main import ApiConfig, run_api
+from api.config import ApiConfig
+from api.main import run_api
 
 _PAGE = "https://dashboard.example"
 _PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}

@@ -12,6 +12,7 @@ import pytest
 
 from api import main
 from api.access import User
+from api.config import ApiConfig
 from api.problems import AccessUnknown, Unauthenticated
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_USER_TIMEOUT")
@@ -189,7 +190,7 @@ async def test_after_more_runs_than_can_be_told_all_begin_anew(
 async def test_streams_end_with_the_process_and_not_later(kube, temporal, follow, until):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    serving = asyncio.create_task(main.run_api(kube, temporal, main.ApiConfig(port=port, auth="none")))
+    serving = asyncio.create_task(main.run_api(kube, temporal, ApiConfig(port=port, auth="none")))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as api:
 
         async def is_ready():

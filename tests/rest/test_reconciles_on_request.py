@@ -10,7 +10,7 @@ import pytest
 
 from api.access import Everybody
 from api.app import create_app
-from api.main import ApiConfig
+from api.config import ApiConfig
 from experiments.plan import Step
 from experiments.reconciliation import Target
 

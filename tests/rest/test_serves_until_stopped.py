@@ -8,7 +8,8 @@ import socket
 import httpx
 import pytest
 
-from api.main import ApiConfig, run_api
+from api.config import ApiConfig
+from api.main import run_api
 
 
 @pytest.fixture
