@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 from cachetools import TTLCache
 
-from api.problems import AccessUnknown, Unauthenticated
+from api.http.problems import AccessUnknown, Unauthenticated
 from experiments.objects import EXPERIMENT, GROUP, Object, Resource
 from kube.client import KubeClient
 from kube.errors import KubeError

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from api import experiments, health, live, plans, problems, reconciliations
+from api import experiments, live, plans, reconciliations
 from api.access import Access
 from api.broadcast import Broadcast
-from api.conditional import CacheControl
 from api.config import ApiConfig
 from api.dependencies import Parts
-from api.openapi import DescribedApi, operation_id
+from api.http import health, problems
+from api.http.etag import CacheControl
+from api.http.openapi import DescribedApi, operation_id
 from api.requests import Requests
 from api.runs import Runs
 from kube.caches import Caches

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from api.conditional import Stale, stale
 from api.experiments import summary
+from api.http.etag import Stale, stale
+from api.http.problems import TemporalUnavailable
 from api.new_runs import NewRuns
-from api.problems import TemporalUnavailable
 from api.ring import Position, Ring, Told, frame
 from api.runs import Reconciliation, Runs
 from experiments.models import Part

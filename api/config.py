@@ -33,8 +33,8 @@ class WebhookConfig:
 class ApiConfig:
     """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`.
 
-    `tls_dir` holds the certificate (`api.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may
-    call it from a browser.
+    `tls_dir` holds the certificate (`api.http.tls`), without it the api speaks plain HTTP; pages from `cors_origins`
+    may call it from a browser.
     """
 
     host: str = "127.0.0.1"

@@ -15,7 +15,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from fastapi.security.utils import get_authorization_scheme_param
 
 from api.access import Access, User
-from api.problems import NotAllowed
+from api.http.problems import NotAllowed
 from api.requests import Requests
 from api.runs import Runs
 from experiments.admission import AgentCheck

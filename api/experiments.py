@@ -14,10 +14,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, ValidationError
 
 from api.children import Child, children
-from api.conditional import Stale, answer, conditional, stale
 from api.dependencies import MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.http.etag import Stale, answer, conditional, stale
+from api.http.problems import CachesNotFilled, NotFound, documented
 from api.listing import ListQuery, agent_of, find, page
-from api.problems import CachesNotFilled, NotFound, documented
 from api.runs import Runs
 from experiments.conditions import ConditionType
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, Part

@@ -14,14 +14,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from api.problems import InvalidRequest
-from api.selector import parse
+from api.http.cursor import CURSOR
+from api.http.label_selector import parse
+from api.http.problems import InvalidRequest
 from experiments.conditions import ConditionType, Reason
 from experiments.models import Part
 from experiments.objects import Object
-
-# Base64. In longer alphabets a cursor could be too long for the HTTP server, which refuses it without a problem.
-CURSOR = "^[-0-9A-Z_a-z=]*$"
 
 Key: TypeAlias = tuple[str, ...]
 Sort = Literal["name", "-name", "age", "-age", "lastReconciliation", "-lastReconciliation"]

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from api.broadcast import run_event
 from api.dependencies import Caller, MayGet, Name, Namespace, Parts, TheCaller, TheParts
 from api.experiments import require_experiment, require_filled
-from api.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
+from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.ring import PORTION_BYTES, Position, frame
 from api.runs import of_name
 from experiments.objects import EXPERIMENT, ObjectRef

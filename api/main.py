@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import socket
-import ssl
 import tempfile
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import structlog
-import uvicorn
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from temporalio.client import Client
@@ -21,8 +17,8 @@ from api.access import Access, ByKubernetes, Everybody
 from api.app import create_app
 from api.certificates import WebhookCertificates
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
-from api.measured import Measured
-from api.tls import Certificate
+from api.http.server import serving
+from api.http.tls import Certificate
 from api.webhook import create_webhook_app
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
@@ -31,9 +27,6 @@ from kube.lease import Lease
 from telemetry.health import needs
 
 log = structlog.get_logger(__name__)
-
-_GRACE_SECONDS = 3
-_STALLED_MILLISECONDS = 30_000
 
 
 async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> None:
@@ -89,48 +82,6 @@ async def _run_webhook(client: KubeClient, caches: Caches, config: ApiConfig, we
             tasks.create_task(certificates.run())
             await certificates.wait_ready()
             await serve(Path(directory))
-
-
-@contextlib.asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serves `app` while the context is open, over TLS where there is a `context` for it; the value is the port.
-
-    Leaving waits a few seconds for requests under way. Raises OSError when it cannot listen there.
-    """
-    server = _Server(
-        uvicorn.Config(
-            Measured(app),
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            ssl_context_factory=(lambda _config, _default: context) if context else None,
-        )
-    )
-    with _listener(host, port) as listener:
-        async with asyncio.TaskGroup() as tasks:
-            served = tasks.create_task(server.serve(sockets=[listener]))
-            try:
-                yield listener.getsockname()[1]
-            finally:
-                server.should_exit = True
-                await served
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the caller's, who may run other services in this process."""
-        yield
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """uvicorn's own would end the process where the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # what a connection that takes nothing was to get would be kept for ever
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)
-    return listener
 
 
 def _access(client: KubeClient, config: ApiConfig) -> Access:

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from api.dependencies import Caller, MayGet, Name, Namespace, Parts, TheCaller, TheParts
 from api.experiments import require_experiment, require_filled
-from api.problems import InvalidRequest, NotGenerated, TooLarge, documented
+from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
 from experiments import documents
 from experiments.admission import Review, review
 from experiments.drift import differences

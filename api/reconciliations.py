@@ -13,10 +13,10 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
-from api.conditional import answer, conditional
 from api.dependencies import MayGet, MayUpdate, Name, Namespace, TheCaller, TheParts
 from api.experiments import require_experiment
-from api.problems import documented
+from api.http.etag import answer, conditional
+from api.http.problems import documented
 from api.run_list import RunPage, RunQuery, page
 from api.runs import ReconciliationDetail, Runs
 from experiments.models import Part

@@ -13,7 +13,7 @@ import hashlib
 from cachetools import TTLCache
 
 from api.access import User
-from api.problems import KeyReused
+from api.http.problems import KeyReused
 from api.runs import Runs, asking_temporal
 from experiments.reconciliation import Target, Wakeup
 from temporal.client import Start

@@ -21,8 +21,8 @@ from pydantic.alias_generators import to_camel
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from api.endings import Closed
-from api.listing import CURSOR
-from api.problems import InvalidRequest
+from api.http.cursor import CURSOR
+from api.http.problems import InvalidRequest
 from api.runs import Reconciliation, Runs, asking_temporal, noted, of_name, of_type, status_of
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part

@@ -29,7 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.endings import Closed, Ending, ending
 from api.history import Signal, Step, Timeline
-from api.problems import NotFound, TemporalUnavailable
+from api.http.problems import NotFound, TemporalUnavailable
 from experiments.changes import Verb, from_words
 from experiments.models import Part
 from experiments.reconciliation import WORKFLOW_TYPE, Target, workflow_id_prefix

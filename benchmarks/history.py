@@ -27,7 +27,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from api.access import Everybody
 from api.app import create_app
 from api.config import ApiConfig
-from api.main import serving
+from api.http.server import serving
 from experiments.options import Options
 from experiments.reconciliation import WORKFLOW_TYPE, Result, Target, memo
 from experiments.snapshot import name_sources, sources

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, NoDecode, SettingsConfigDict
 
-from api import tls
+from api.http import tls
 from experiments.admission import AgentCheck
 from experiments.models import LABEL, DnsLabel, DnsName, Url
 from experiments.options import OWN_NAMESPACE, Options, PhaseTemplates

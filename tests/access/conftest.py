@@ -22,7 +22,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.access import Access, ByKubernetes
 from api.app import create_app
 from api.config import ApiConfig
-from api.main import serving
+from api.http.server import serving
 from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.options import Options
 from experiments.snapshot import name_sources, sources

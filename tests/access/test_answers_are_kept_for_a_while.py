@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from api.access import ByKubernetes, User
-from api.problems import AccessUnknown, Unauthenticated
+from api.http.problems import AccessUnknown, Unauthenticated
 from kube.errors import Unavailable
 
 _SOMEBODY = User("somebody")

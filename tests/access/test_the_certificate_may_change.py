@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from api.access import Everybody
-from api.main import serving
-from api.tls import Certificate, TlsError
+from api.http.server import serving
+from api.http.tls import Certificate, TlsError
 
 
 @pytest.fixture

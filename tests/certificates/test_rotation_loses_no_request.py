@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from api.tls import Certificate
+from api.http.tls import Certificate
 from experiments.objects import CONFIG_MAP, ObjectRef
 
 CALLERS = 4

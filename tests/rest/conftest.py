@@ -26,7 +26,7 @@ from temporalio.worker import Worker
 from api.access import Access, Everybody
 from api.app import create_app
 from api.config import ApiConfig
-from api.main import serving
+from api.http.server import serving
 from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef
 from experiments.options import Options
 from experiments.plan import Step

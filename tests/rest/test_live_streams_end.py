@@ -13,7 +13,8 @@ import pytest
 from api import main
 from api.access import User
 from api.config import ApiConfig
-from api.problems import AccessUnknown, Unauthenticated
+from api.http import server
+from api.http.problems import AccessUnknown, Unauthenticated
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_USER_TIMEOUT")
 _LONG = "This sentence is as long as Kubernetes lets a message be. " * 500
@@ -116,14 +117,14 @@ async def test_while_nobody_can_tell_what_was_allowed_goes_on(
 @pytest.fixture
 def little_room(monkeypatch):
     """The kernel would take some megabytes for a reader that does not read."""
-    listener = main._listener
+    listener = server._listener
 
     def small(host, port):
         made = listener(host, port)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**16)
         return made
 
-    monkeypatch.setattr(main, "_listener", small)
+    monkeypatch.setattr(server, "_listener", small)
 
 
 async def ask_and_not_read(connection, api, path):
@@ -151,7 +152,7 @@ async def read_to_the_end(connection):
     [
         pytest.param(("api.live._SEND_SECONDS", 0.2), id="by the stream"),
         pytest.param(("api.ring._MOST_BYTES", 500_000), id="by the ring"),
-        pytest.param(("api.main._STALLED_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
+        pytest.param(("api.http.server._STALLED_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
     ],
 )
 async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(

@@ -24,7 +24,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
-from api.main import serving
+from api.http.server import serving
 from api.webhook import create_webhook_app
 from experiments.objects import AGENT, EXPERIMENT, Object, ObjectRef
 from experiments.options import Options

@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 
 from api.dependencies import TheCaches, TheRuns
-from api.problems import NotReady, TemporalUnavailable, documented
+from api.http.problems import NotReady, TemporalUnavailable, documented
 from experiments.models import Part
 
 router = APIRouter(tags=["Health"])

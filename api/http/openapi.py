@@ -28,7 +28,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def _complete(document: dict[str, Any]) -> None:
-    more = yaml.safe_load(files("api").joinpath("openapi.yaml").read_text(encoding="utf-8"))
+    more = yaml.safe_load(files("api.http").joinpath("openapi.yaml").read_text(encoding="utf-8"))
     deep_dict_update(document["components"], more["components"])
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -1,4 +1,4 @@
-"""Counts the requests to a listener and how long they take. `main.serving` puts it around all else."""
+"""Counts the requests to a listener and how long they take. `server.serving` puts it around all else."""
 
 from __future__ import annotations
 

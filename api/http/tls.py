@@ -1,6 +1,6 @@
 """A listener's certificate, from a directory whose files may change at any time, as those of a mounted Secret do.
 
-`main.serving` takes the context. The files are looked at when a client connects: what is new is used from that
+`server.serving` takes the context. The files are looked at when a client connects: what is new is used from that
 connection on, and those that are open go on. Who writes the files is no concern of this module.
 """
 
