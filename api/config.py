@@ -46,4 +46,3 @@ class ApiConfig:
     task_queue: str = "experiment-operator"
     options: Options = field(default_factory=Options)
     agent_check: AgentCheck = "refuse"
-    webhook: WebhookConfig | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import tempfile
-from pathlib import Path
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 from starlette.middleware.cors import CORSMiddleware
@@ -15,25 +15,27 @@ from temporalio.client import Client
 
 from api.access import Access, ByKubernetes, Everybody
 from api.app import create_app
-from api.certificates import WebhookCertificates
-from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
+from api.config import ApiConfig
 from api.http.server import serving
 from api.http.tls import Certificate
-from api.webhook import create_webhook_app
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
-from kube.lease import Lease
 from telemetry.health import needs
 
 log = structlog.get_logger(__name__)
 
 
-async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> None:
+async def run_api(
+    client: KubeClient,
+    temporal: Client,
+    config: ApiConfig,
+    beside: Callable[[Caches], Coroutine[Any, Any, None]] | None = None,
+) -> None:
     """Serves until cancelled; requests under way then have a few seconds to end.
 
     Listens from the first second on, and /readyz tells when the caches are filled. Raises OSError when it cannot
-    listen on `host` and `port`, and `tls.TlsError`.
+    listen on `host` and `port`, and `tls.TlsError`. What runs `beside` the api has its caches.
     """
     caches = Caches(client, [*sources(config.options), *name_sources(config.options)])
     app = create_app(caches, temporal, _access(client, config), config)
@@ -45,8 +47,8 @@ async def run_api(client: KubeClient, temporal: Client, config: ApiConfig) -> No
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(caches.run())
                 tasks.create_task(_spare_from_collection(caches))
-                if config.webhook:
-                    tasks.create_task(_run_webhook(client, caches, config, config.webhook))
+                if beside:
+                    tasks.create_task(beside(caches))
 
 
 async def _spare_from_collection(caches: Caches) -> None:
@@ -54,34 +56,6 @@ async def _spare_from_collection(caches: Caches) -> None:
     await caches.wait_synced()
     gc.collect()
     gc.freeze()
-
-
-async def _run_webhook(client: KubeClient, caches: Caches, config: ApiConfig, webhook: WebhookConfig) -> None:
-    """Beside the api, on a listener of its own, which opens when there is a certificate."""
-    app = create_webhook_app(caches, client, config.options, agent_check=config.agent_check)
-
-    async def serve(directory: Path) -> None:
-        async with serving(app, webhook.host, webhook.port, Certificate(directory).context) as port:
-            log.info("webhook listens", host=webhook.host, port=port)
-            await asyncio.Event().wait()
-
-    if webhook.tls_dir:
-        await serve(webhook.tls_dir)
-        return
-    with tempfile.TemporaryDirectory(prefix="webhook-") as directory:
-        certificates = WebhookCertificates(
-            client,
-            Lease(client, webhook.namespace, WEBHOOK),
-            namespace=webhook.namespace,
-            secret=WEBHOOK,
-            hosts=webhook.hosts,
-            configuration=WEBHOOK_CONFIGURATION,
-            directory=Path(directory),
-        )
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(certificates.run())
-            await certificates.wait_ready()
-            await serve(Path(directory))
 
 
 def _access(client: KubeClient, config: ApiConfig) -> Access:

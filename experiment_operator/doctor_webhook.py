@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
-from api.issuing import read
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
 from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from kube.errors import Forbidden, NotFound
+from webhook.x509 import read
 
 _CERTIFICATE = "webhook certificate"
 _RENEWED_BEFORE = timedelta(days=14)

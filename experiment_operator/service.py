@@ -8,14 +8,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
 
 import structlog
 import uvloop
 
+from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
 from experiment_operator import logs
 from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
+from kube.caches import Caches
 from kube.client import KubeClient
 from kube.lease import Lease
 from telemetry import tracing
@@ -112,7 +117,6 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
 
 
 async def _answer(settings: Api, kube: KubeClient) -> None:
-    from api.config import WEBHOOK, ApiConfig, WebhookConfig  # noqa: PLC0415
     from api.main import run_api  # noqa: PLC0415
 
     webhook = WebhookConfig(
@@ -132,6 +136,39 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         options=settings.options,
         task_queue=settings.temporal_task_queue,
         agent_check=settings.agent_check,
-        webhook=webhook if settings.webhook else None,
     )
-    await run_api(kube, await connect(lazy=True), config)
+    beside = partial(_run_webhook, kube, config, webhook) if settings.webhook else None
+    await run_api(kube, await connect(lazy=True), config, beside)
+
+
+async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookConfig, caches: Caches) -> None:
+    """Beside the api, on a listener of its own, which opens when there is a certificate."""
+    from api.http.server import serving  # noqa: PLC0415
+    from api.http.tls import Certificate  # noqa: PLC0415
+    from webhook.app import create_webhook_app  # noqa: PLC0415
+    from webhook.rotation import WebhookCertificates  # noqa: PLC0415
+
+    app = create_webhook_app(caches, client, config.options, agent_check=config.agent_check)
+
+    async def serve(directory: Path) -> None:
+        async with serving(app, webhook.host, webhook.port, Certificate(directory).context) as port:
+            log.info("webhook listens", host=webhook.host, port=port)
+            await asyncio.Event().wait()
+
+    if webhook.tls_dir:
+        await serve(webhook.tls_dir)
+        return
+    with tempfile.TemporaryDirectory(prefix="webhook-") as directory:
+        certificates = WebhookCertificates(
+            client,
+            Lease(client, webhook.namespace, WEBHOOK),
+            namespace=webhook.namespace,
+            secret=WEBHOOK,
+            hosts=webhook.hosts,
+            configuration=WEBHOOK_CONFIGURATION,
+            directory=Path(directory),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(certificates.run())
+            await certificates.wait_ready()
+            await serve(Path(directory))

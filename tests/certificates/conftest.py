@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from api.certificates import Lifetimes, WebhookCertificates
-from api.issuing import Issued, read
 from experiments.objects import LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from kube.client import KubeClient
 from kube.errors import NotFound
 from kube.lease import Lease, Times
 from localcluster import LocalCluster
+from webhook.rotation import Lifetimes, WebhookCertificates
+from webhook.x509 import Issued, read
 
 _PATIENCE = 60.0
 _TIMES = Times(duration=3600, deadline=1800, renew=0.5, retry=0.1)

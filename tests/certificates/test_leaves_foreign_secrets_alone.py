@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
-from api.issuing import issue, pem
 from experiments.objects import SECRET
+from webhook.x509 import issue, pem
 
 
 async def test_until_it_is_gone(replicas):

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.issuing import issue, pem
+from webhook.x509 import issue, pem
 
 DAY = timedelta(days=1)
 

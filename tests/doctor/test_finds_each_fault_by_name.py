@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from api.issuing import issue, pem
 from experiment_operator.findings import Verdict
 from experiment_operator.permissions import permissions
 from experiment_operator.settings import All
 from kube.errors import NotServed
+from webhook.x509 import issue, pem
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = ROOT / "deploy" / "testkube"

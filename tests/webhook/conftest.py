@@ -25,7 +25,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
 from api.http.server import serving
-from api.webhook import create_webhook_app
 from experiments.objects import AGENT, EXPERIMENT, Object, ObjectRef
 from experiments.options import Options
 from experiments.snapshot import name_sources, sources
@@ -34,6 +33,7 @@ from kube.client import KubeClient
 from localcluster import LocalCluster
 from localcluster.certificates import Authority
 from localcluster.tools import tool
+from webhook.app import create_webhook_app
 
 _ROOT = Path(__file__).parents[2]
 _CONFIGURATION = _ROOT / "deploy" / "webhook" / "validating-webhook-configuration.yaml"

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from api.webhook import create_webhook_app
 from experiments.options import Options
 from kube.client import KubeClient
+from webhook.app import create_webhook_app
 
 UNCHECKED = (
     "spec: only its own rules were checked; this service has just started and does not know the Agents, AiGateways, "

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.webhook import create_webhook_app
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER
 from experiments.objects import AGENT, CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW, ObjectRef
 from experiments.options import Options, PhaseTemplates
+from webhook.app import create_webhook_app
 
 INVALID = 'The Experiment "demo" is invalid: '
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.webhook import create_webhook_app
 from experiments.objects import AGENT, ObjectRef
 from experiments.options import Options
+from webhook.app import create_webhook_app
 
 SCALING = (
     "spec.trigger.event: modified also fires when the Deployment is scaled; deployment-image-update fires on a new "

@@ -1,6 +1,6 @@
 """X.509 for the webhook: issues a certificate with a CA of its own, and says what is wrong with one that was found.
 
-Values only: where they are kept, who is made to trust them, and when they are replaced, is in `certificates`.
+Values only: where they are kept, who is made to trust them, and when they are replaced, is in `rotation`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The webhook's own certificate: made, kept in a Secret, trusted by the API server, replaced before it expires.
 
 The replica that holds a Lease sees to the Secret and to the `caBundle` of every webhook in the configuration. Each
-replica, leading or not, writes what the Secret holds into a directory of its own, from which `tls` serves. Where
-somebody else provides the certificate, such as cert-manager, nothing of this runs: `tls` serves the mounted Secret.
+replica, leading or not, writes what the Secret holds into a directory of its own, from which the listener serves. Where
+somebody else provides the certificate, such as cert-manager, nothing of this runs: the mounted Secret is served.
 
 A certificate comes with a CA of its own, whose key is forgotten once it has signed. So there is one way to replace
 things, and no key in the cluster that could sign for other names. The API server must never meet a certificate whose CA
@@ -26,7 +26,6 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 
-from api.issuing import Issued, issue, pem, read
 from experiments.names import MANAGED_BY, MANAGER
 from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef, Source
 from kube.backoff import Backoff
@@ -35,6 +34,7 @@ from kube.client import KubeClient
 from kube.errors import KubeError, NotFound
 from kube.lease import Lease
 from kube.reflector import Change
+from webhook.x509 import Issued, issue, pem, read
 
 log = structlog.get_logger(__name__)
 
