@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.client import Client
 
 from api import experiments, live, plans, reconciliations
-from api.access import Access
+from api.auth.kubernetes import Access
 from api.broadcast import Broadcast
 from api.config import ApiConfig
 from api.dependencies import Parts

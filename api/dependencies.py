@@ -1,21 +1,16 @@
-"""What the routes share, as FastAPI dependencies: the process's caches and its view of Temporal, and path parameters.
+"""What the routes share, as FastAPI dependencies: the process's caches and its view of Temporal.
 
 All of it runs on the event loop (`async def`): the caches belong to it.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends, Path, Request, Security
-from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from fastapi.security.utils import get_authorization_scheme_param
+from fastapi import Depends, Request
 
-from api.access import Access, User
-from api.http.problems import NotAllowed
+from api.auth.kubernetes import Access
 from api.requests import Requests
 from api.runs import Runs
 from experiments.admission import AgentCheck
@@ -62,90 +57,3 @@ async def _runs(parts: TheParts) -> Runs:
 
 TheCaches = Annotated[Caches, Depends(_caches)]
 TheRuns = Annotated[Runs, Depends(_runs)]
-
-# Also what keeps quotes out of the queries to Temporal.
-Namespace = Annotated[
-    str,
-    Path(
-        max_length=63,
-        pattern="^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-        description="Of the Experiment.",
-        examples=["default"],
-    ),
-]
-Name = Annotated[
-    str,
-    Path(
-        max_length=253,
-        pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
-        description="Of the Experiment.",
-        examples=["weather"],
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who sent this request, and what they may do to Experiments."""
-
-    user: User
-    access: Access
-    token: str = field(repr=False)
-
-    async def again(self) -> Caller:
-        """The same a while later. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
-        return replace(self, user=await self.access.user(self.token))
-
-    async def may(self, verb: str, namespace: str) -> bool:
-        return await self.access.may(self.user, verb, namespace)
-
-    async def require(self, verb: str, namespace: str) -> None:
-        """Raises `problems.NotAllowed`."""
-        if not await self.may(verb, namespace):
-            raise NotAllowed(f"{self.user.name} may not {verb} Experiments in namespace {namespace}.")
-
-    async def listable(self, namespaces: Iterable[str]) -> frozenset[str]:
-        """Those of `namespaces` whose Experiments this caller may list."""
-        found = frozenset(namespaces)
-        if not found or await self.may("list", ""):
-            return found
-        verdicts = await asyncio.gather(*(self.may("list", namespace) for namespace in found))
-        return frozenset(namespace for namespace, allowed in zip(found, verdicts, strict=True) if allowed)
-
-
-_BEARER = HTTPBearer(
-    scheme_name="bearer", description="A token that the Kubernetes API server accepts.", auto_error=False
-)
-_PROXIED = APIKeyHeader(
-    name="X-Experiment-Operator-Authorization",
-    scheme_name="proxied",
-    description="`Bearer TOKEN`, on the way through a proxy that keeps `Authorization` to itself.",
-    auto_error=False,
-)
-
-
-async def _caller(
-    parts: TheParts,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
-    proxied: Annotated[str | None, Security(_PROXIED)],
-) -> Caller:
-    """The header of our own comes first: it is meant for nobody else."""
-    scheme, token = get_authorization_scheme_param(proxied)
-    if scheme.lower() != "bearer":
-        token = bearer.credentials if bearer else ""
-    return Caller(await parts.access.user(token), parts.access, token)
-
-
-TheCaller = Annotated[Caller, Depends(_caller)]
-
-
-async def _may_get(namespace: Namespace, caller: TheCaller) -> None:
-    await caller.require("get", namespace)
-
-
-async def _may_update(namespace: Namespace, caller: TheCaller) -> None:
-    await caller.require("update", namespace)
-
-
-MayGet = Depends(_may_get)
-MayUpdate = Depends(_may_update)

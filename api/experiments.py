@@ -13,9 +13,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field, ValidationError
 
+from api.auth.dependencies import MayGet, TheCaller
 from api.children import Child, children
-from api.dependencies import MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.dependencies import Parts, TheParts
 from api.http.etag import Stale, answer, conditional, stale
+from api.http.path import Name, Namespace
 from api.http.problems import CachesNotFilled, NotFound, documented
 from api.listing import ListQuery, agent_of, find, page
 from api.runs import Runs

@@ -17,9 +17,11 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
+from api.auth.dependencies import Caller, MayGet, TheCaller
 from api.broadcast import run_event
-from api.dependencies import Caller, MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.dependencies import Parts, TheParts
 from api.experiments import require_experiment, require_filled
+from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.ring import PORTION_BYTES, Position, frame
 from api.runs import of_name

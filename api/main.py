@@ -13,8 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from temporalio.client import Client
 
-from api.access import Access, ByKubernetes, Everybody
 from api.app import create_app
+from api.auth.kubernetes import Access, ByKubernetes, Everybody
 from api.config import ApiConfig
 from api.http.server import serving
 from api.http.tls import Certificate

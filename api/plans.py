@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
-from api.dependencies import Caller, MayGet, Name, Namespace, Parts, TheCaller, TheParts
+from api.auth.dependencies import Caller, MayGet, TheCaller
+from api.dependencies import Parts, TheParts
 from api.experiments import require_experiment, require_filled
+from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
 from experiments import documents
 from experiments.admission import Review, review

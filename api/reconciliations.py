@@ -13,9 +13,11 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import ConfigDict, Field
 
-from api.dependencies import MayGet, MayUpdate, Name, Namespace, TheCaller, TheParts
+from api.auth.dependencies import MayGet, MayUpdate, TheCaller
+from api.dependencies import TheParts
 from api.experiments import require_experiment
 from api.http.etag import answer, conditional
+from api.http.path import Name, Namespace
 from api.http.problems import documented
 from api.run_list import RunPage, RunQuery, page
 from api.runs import ReconciliationDetail, Runs

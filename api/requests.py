@@ -12,7 +12,7 @@ import hashlib
 
 from cachetools import TTLCache
 
-from api.access import User
+from api.auth.kubernetes import User
 from api.http.problems import KeyReused
 from api.runs import Runs, asking_temporal
 from experiments.reconciliation import Target, Wakeup

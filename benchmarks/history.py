@@ -24,8 +24,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from api.access import Everybody
 from api.app import create_app
+from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from api.http.server import serving
 from experiments.options import Options

@@ -1,7 +1,7 @@
 """What each role must be allowed by RBAC, in one place: `doctor` asks for it, and the tests of `deploy/` compare.
 
 What is watched follows from the sources of `experiments.snapshot`; the rest are the calls that `watcher.dispatcher`,
-`worker.reader`, `worker.activities`, `api.access` and `kube.lease` make. This grants nothing.
+`worker.reader`, `worker.activities`, `api.auth.kubernetes` and `kube.lease` make. This grants nothing.
 """
 
 from __future__ import annotations

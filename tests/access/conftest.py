@@ -19,8 +19,8 @@ from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.access import Access, ByKubernetes
 from api.app import create_app
+from api.auth.kubernetes import Access, ByKubernetes
 from api.config import ApiConfig
 from api.http.server import serving
 from experiments.objects import EXPERIMENT, ObjectRef

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from api.access import ByKubernetes, User
+from api.auth.kubernetes import ByKubernetes, User
 from api.http.problems import AccessUnknown, Unauthenticated
 from kube.errors import Unavailable
 
@@ -87,8 +87,8 @@ async def test_a_revoked_role_is_refused_once_its_answer_has_expired(serve, kube
 
 
 async def test_only_so_many_answers_are_kept(asking, monkeypatch):
-    monkeypatch.setattr("api.access._USERS_KEPT", 3)
-    monkeypatch.setattr("api.access._VERDICTS_KEPT", 3)
+    monkeypatch.setattr("api.auth.kubernetes._USERS_KEPT", 3)
+    monkeypatch.setattr("api.auth.kubernetes._VERDICTS_KEPT", 3)
     access = ByKubernetes(asking)
 
     async def ask(number):

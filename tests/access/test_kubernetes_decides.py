@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from api.access import Everybody
+from api.auth.kubernetes import Everybody
 
 _OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 # What these show or do is not of one namespace that the path names, so each has a test of its own.

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import structlog
 
-from api.access import Everybody
+from api.auth.kubernetes import Everybody
 from api.http.server import serving
 from api.http.tls import Certificate, TlsError
 

@@ -16,8 +16,8 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.access import Everybody
 from api.app import create_app
+from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from api.http.server import serving
 from experiments.objects import EXPERIMENT, Object

@@ -23,8 +23,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
-from api.access import Access, Everybody
 from api.app import create_app
+from api.auth.kubernetes import Access, Everybody
 from api.config import ApiConfig
 from api.http.server import serving
 from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef

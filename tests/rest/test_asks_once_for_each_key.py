@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.access import User
+from api.auth.kubernetes import User
 from experiments.plan import Step
 from experiments.reconciliation import Target
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.access import User
+from api.auth.kubernetes import User
 from experiments.objects import EXPERIMENT, ObjectRef
 from localcluster.errors import KubectlError
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api import main
-from api.access import User
+from api.auth.kubernetes import User
 from api.config import ApiConfig
 from api.http import server
 from api.http.problems import AccessUnknown, Unauthenticated

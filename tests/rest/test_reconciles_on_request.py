@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from api.access import Everybody
 from api.app import create_app
+from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from experiments.plan import Step
 from experiments.reconciliation import Target
