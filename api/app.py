@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from api import experiments, live, plans, reconciliations
+from api import experiments, live, plans
 from api.auth.kubernetes import Access
 from api.broadcast import Broadcast
 from api.config import ApiConfig
@@ -12,8 +12,9 @@ from api.dependencies import Parts
 from api.http import health, problems
 from api.http.etag import CacheControl
 from api.http.openapi import DescribedApi, operation_id
-from api.requests import Requests
-from api.runs import Runs
+from api.reconciliations import endpoints as reconciliations
+from api.reconciliations.idempotency import Requests
+from api.reconciliations.visibility import Runs
 from kube.caches import Caches
 from temporal.client import starter
 

@@ -16,8 +16,9 @@ from api.experiments import summary
 from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
 from api.new_runs import NewRuns
+from api.reconciliations.schemas import Reconciliation
+from api.reconciliations.visibility import Runs
 from api.ring import Position, Ring, Told, frame
-from api.runs import Reconciliation, Runs
 from experiments.models import Part
 from experiments.objects import EXPERIMENT, Object, ObjectRef, ref_of
 from experiments.reconciliation import Target

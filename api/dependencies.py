@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from api.auth.kubernetes import Access
-from api.requests import Requests
-from api.runs import Runs
+from api.reconciliations.idempotency import Requests
+from api.reconciliations.visibility import Runs
 from experiments.admission import AgentCheck
 from experiments.options import Options
 from kube.caches import Caches

@@ -20,7 +20,7 @@ from api.http.etag import Stale, answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import CachesNotFilled, NotFound, documented
 from api.listing import ListQuery, agent_of, find, page
-from api.runs import Runs
+from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, Part
 from experiments.objects import EXPERIMENT, Object, ObjectRef

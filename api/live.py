@@ -23,8 +23,8 @@ from api.dependencies import Parts, TheParts
 from api.experiments import require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
+from api.reconciliations.visibility import of_name
 from api.ring import PORTION_BYTES, Position, frame
-from api.runs import of_name
 from experiments.objects import EXPERIMENT, ObjectRef
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import WorkflowExecution
 
-from api.runs import Reconciliation, Runs, of_type
+from api.reconciliations.schemas import Reconciliation
+from api.reconciliations.visibility import Runs, of_type
 
 # By as much visibility may lag behind, or one clock behind another.
 _OVERLAP = timedelta(seconds=5)

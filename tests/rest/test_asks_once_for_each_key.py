@@ -98,7 +98,7 @@ async def test_a_key_belongs_to_the_one_who_chose_it(ask, caches, temporal, serv
 
 async def test_a_key_that_could_not_be_served_is_not_used_up(api, ask, monkeypatch):
     with monkeypatch.context() as slow:
-        slow.setattr("api.runs._PATIENCE_SECONDS", 0)
+        slow.setattr("api.reconciliations.visibility._PATIENCE_SECONDS", 0)
         assert (await ask(api, "k")).status_code == 503
     assert (await ask(api, "k")).status_code == 200
 

@@ -12,8 +12,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.endings import Ending, ending
-from api.history import Timeline
+from api.reconciliations.close_event import Ending, ending
+from api.reconciliations.history import Timeline
 from experiments.reconciliation import Reconcile, Target
 
 _CONVERTER = pydantic_data_converter.payload_converter

@@ -20,10 +20,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
-from api.endings import Closed
 from api.http.cursor import CURSOR
 from api.http.problems import InvalidRequest
-from api.runs import Reconciliation, Runs, asking_temporal, noted, of_name, of_type, status_of
+from api.reconciliations.close_event import Closed
+from api.reconciliations.schemas import Reconciliation, RunPage
+from api.reconciliations.visibility import Runs, asking_temporal, noted, of_name, of_type, status_of
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
 from experiments.reconciliation import Achievement, Target
@@ -120,18 +121,6 @@ class RunQuery(Part):
         return self.outcome in (None, status, outcome) and (
             not text or any(text in reason.casefold() for reason in reasons)
         )
-
-
-class RunPage(Part):
-    """Runs: those that are open, then the last to end first. `next_cursor` is null on the last page.
-
-    With a filter for outcome or reason a page may be short, or empty, and still not be the last. `counts` are of all
-    runs in the time range, by `status`; null but on the first page.
-    """
-
-    items: list[Reconciliation]
-    next_cursor: str | None
-    counts: dict[str, int] | None
 
 
 async def page(runs: Runs, namespace: str, name: str, query: RunQuery) -> RunPage:

@@ -14,7 +14,7 @@ from cachetools import TTLCache
 
 from api.auth.kubernetes import User
 from api.http.problems import KeyReused
-from api.runs import Runs, asking_temporal
+from api.reconciliations.visibility import Runs, asking_temporal
 from experiments.reconciliation import Target, Wakeup
 from temporal.client import Start
 

@@ -1,7 +1,7 @@
 """How a run ended, read from the last event of its Temporal history. Pure.
 
-`runs` fetches the event. It may be older than this code: what it holds and this code no longer understands is left out,
-never an error.
+`visibility` fetches the event. It may be older than this code: what it holds and this code no longer understands is
+left out, never an error.
 """
 
 from __future__ import annotations

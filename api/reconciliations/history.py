@@ -1,14 +1,13 @@
 """What a run did, read from its Temporal history: its steps, what they changed, and what woke it. Pure.
 
-`runs` fetches the events, the workflow in `worker` causes them; how a run ended is read by `endings`. A history may be
-older than this code: what it holds and this code no longer understands is left out, never an error.
+`visibility` fetches the events, the workflow in `worker` causes them; how a run ended is read by `close_event`. A
+history may be older than this code: what it holds and this code no longer understands is left out, never an error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payloads
@@ -17,8 +16,8 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.converter import PayloadConverter
 
-from api.endings import decode, time_of
-from experiments.models import Part
+from api.reconciliations.close_event import decode, time_of
+from api.reconciliations.schemas import Signal, Step
 from experiments.reconciliation import (
     NOTHING_TO_REPORT,
     SIGNAL,
@@ -30,31 +29,6 @@ from experiments.reconciliation import (
 )
 
 _LOCAL_ACTIVITY = "core_local_activity"
-
-
-class Step(Part, frozen=False):
-    """One step of a run. `result` and `failure` are in words; `failure` is that of the last attempt that failed.
-
-    A step that is tried as a local activity first and then as a regular one appears as both. Times of local steps are
-    by the workflow's clock, which stands still between steps: durations are exact, what lies between them is missing.
-    `next_attempt_time` is when a step that failed is tried again, or when a wait ends at the latest.
-    """
-
-    name: str
-    kind: Literal["local", "regular", "timer"]
-    start_time: datetime
-    end_time: datetime | None = None
-    attempts: int = 1
-    next_attempt_time: datetime | None = None
-    result: str | None = None
-    failure: str | None = None
-
-
-class Signal(Part):
-    """Further reasons that came while the run was open; the first one started it."""
-
-    time: datetime
-    reasons: list[str]
 
 
 class Timeline:

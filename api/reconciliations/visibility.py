@@ -2,7 +2,7 @@
 
 Temporal's visibility tells which runs there are; it lags behind by up to a second or so. How a run ended stands in its
 memo, or where that is not so (it was terminated, or has too much to tell) in the last event of its history. `history`
-and `endings` read the events, `run_list` makes pages of runs, `reconciliations` serves the answers.
+and `close_event` read the events, `pages` makes pages of runs, `endpoints` serves the answers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from typing import Literal, TypeAlias, cast
+from datetime import timedelta
+from typing import cast
 from urllib.parse import quote
 
 import structlog
@@ -27,66 +27,19 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.endings import Closed, Ending, ending
-from api.history import Signal, Step, Timeline
 from api.http.problems import NotFound, TemporalUnavailable
-from experiments.changes import Verb, from_words
-from experiments.models import Part
+from api.reconciliations.close_event import Closed, Ending, ending
+from api.reconciliations.history import Timeline
+from api.reconciliations.schemas import ChildChange, Reconciliation, ReconciliationDetail, Status
+from experiments.changes import from_words
 from experiments.reconciliation import WORKFLOW_TYPE, Target, workflow_id_prefix
 
 log = structlog.get_logger(__name__)
 
-Status: TypeAlias = Literal["Running"] | Closed
 
 _PATIENCE_SECONDS = 5
 _PROBE = timedelta(seconds=1)
 _FETCHES_AT_ONCE = 20
-
-
-class Reconciliation(Part):
-    """One run. `outcome` is Running, what a completed run came to, or the reason for which it failed.
-
-    `uid` tells apart the objects that had the name one after the other. `changes` and the final `reasons` are known
-    once the run has ended.
-    """
-
-    run_id: str
-    workflow_id: str
-    uid: str
-    status: Status
-    outcome: str
-    message: str
-    reasons: list[str]
-    changes: list[str]
-    start_time: datetime
-    close_time: datetime | None
-    duration_seconds: float | None
-    temporal_url: str
-
-
-class ChildChange(Part):
-    """What a run did to one generated object. A `change` names the fields, as far as the plan knew them."""
-
-    verb: Verb
-    kind: str
-    namespace: str
-    name: str
-    fields: list[str]
-
-
-class ReconciliationDetail(Reconciliation):
-    """One run with its steps in order, and what woke it.
-
-    `children` are its `changes` to generated objects, `status_written` is what its last report said. A run in progress
-    has a `current_step`, unless it works on steps that its history does not have yet, and says in `message` what is in
-    its way.
-    """
-
-    children: list[ChildChange]
-    status_written: str | None
-    current_step: Step | None
-    steps: list[Step]
-    signals: list[Signal]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`…/reconciliations` and `…/reconciliations/{run_id}`: what was done about an Experiment, why, and doing it now.
 
-They answer from Temporal, through `runs`, also for Experiments that no longer exist. A POST asks for a run, through
-`requests`.
+They answer from Temporal, through `visibility`, also for Experiments that no longer exist. A POST asks for a run,
+through `idempotency`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import ConfigDict, Field
 
 from api.auth.dependencies import MayGet, MayUpdate, TheCaller
 from api.dependencies import TheParts
@@ -19,9 +18,9 @@ from api.experiments import require_experiment
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented
-from api.run_list import RunPage, RunQuery, page
-from api.runs import ReconciliationDetail, Runs
-from experiments.models import Part
+from api.reconciliations.pages import RunQuery, page
+from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
+from api.reconciliations.visibility import Runs
 from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.reconciliation import Target
 
@@ -44,14 +43,6 @@ Wait = Annotated[
 ]
 RunId = Annotated[UUID, Path(description="Its `runId`.", examples=["82bb5547-f09d-4a0c-8fc2-6a72494be1cb"])]
 _LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": "string"}}}
-
-
-class Wish(Part):
-    """Why somebody wants a run, in one line: it becomes one of the run's `reasons`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", examples=["a new judge"])] = ""
 
 
 @router.get(
