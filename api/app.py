@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from api import experiments, live, plans
+from api import live, plans
 from api.auth.kubernetes import Access
 from api.broadcast import Broadcast
 from api.config import ApiConfig
 from api.dependencies import Parts
+from api.experiments import endpoints as experiments
 from api.http import health, problems
 from api.http.etag import CacheControl
 from api.http.openapi import DescribedApi, operation_id

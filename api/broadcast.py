@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from api.experiments import summary
+from api.experiments.schemas import summary
 from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
 from api.new_runs import NewRuns

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from api.auth.kubernetes import Access
+from api.http.problems import CachesNotFilled, NotFound
 from api.reconciliations.idempotency import Requests
 from api.reconciliations.visibility import Runs
 from experiments.admission import AgentCheck
+from experiments.objects import EXPERIMENT, Object, ObjectRef
 from experiments.options import Options
 from kube.caches import Caches
 
@@ -57,3 +59,18 @@ async def _runs(parts: TheParts) -> Runs:
 
 TheCaches = Annotated[Caches, Depends(_caches)]
 TheRuns = Annotated[Runs, Depends(_runs)]
+
+
+def require_experiment(caches: Caches, namespace: str, name: str) -> Object:
+    """Raises NotFound, or CachesNotFilled while nobody can tell."""
+    require_filled(caches)
+    obj = caches.get(ObjectRef(EXPERIMENT, namespace, name))
+    if obj is None:
+        raise NotFound(f"There is no Experiment {namespace}/{name}.")
+    return obj
+
+
+def require_filled(caches: Caches) -> None:
+    """Raises CachesNotFilled."""
+    if not caches.synced:
+        raise CachesNotFilled("This process has not listed the Experiments yet; ask again in a few seconds.")

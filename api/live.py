@@ -19,8 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
 from api.broadcast import run_event
-from api.dependencies import Parts, TheParts
-from api.experiments import require_experiment, require_filled
+from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.reconciliations.visibility import of_name

@@ -15,8 +15,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import Parts, TheParts
-from api.experiments import require_experiment, require_filled
+from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
 from experiments import documents

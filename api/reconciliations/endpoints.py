@@ -13,8 +13,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from api.auth.dependencies import MayGet, MayUpdate, TheCaller
-from api.dependencies import TheParts
-from api.experiments import require_experiment
+from api.dependencies import TheParts, require_experiment
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented

@@ -1,6 +1,6 @@
 """Which Experiments a list shows, in which order, and where its next page begins. Pure.
 
-It works on objects as they are cached: only those of one page are turned into summaries, by `experiments`.
+It works on objects as they are cached: only those of one page are turned into summaries, by `endpoints`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""`GET /experiments`, `…/namespaces/{ns}/experiments` and `…/experiments/{name}`: what the cluster says now.
+
+Answers come from this process's own caches, so that readers cost the API server nothing; when it is away, they say how
+old they are. What happened before is in `reconciliations`, what happens from now on in `events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.auth.dependencies import MayGet, TheCaller
+from api.dependencies import Parts, TheParts, require_experiment, require_filled
+from api.experiments.children import children
+from api.experiments.listing import ListQuery, find, page
+from api.experiments.schemas import ExperimentDetail, ExperimentList, Origin, status_of, summary
+from api.http.etag import answer, conditional, stale
+from api.http.path import Name, Namespace
+from api.http.problems import documented
+from experiments.conditions import ConditionType
+from experiments.objects import EXPERIMENT, Object
+from experiments.plan import plan
+from experiments.snapshot import Snapshot, Subject
+
+router = APIRouter(prefix="/api/v1", tags=["Experiments"])
+
+ListParameters = Annotated[ListQuery, Query()]
+
+
+@router.get(
+    "/experiments",
+    summary="List the Experiments of all namespaces",
+    description="Of those namespaces whose Experiments the caller may list.",
+    response_model=ExperimentList,
+    responses=conditional() | documented(401, 422, 503),
+)
+async def list_experiments(request: Request, query: ListParameters, parts: TheParts, caller: TheCaller) -> Response:
+    require_filled(parts.caches)
+    found = parts.caches.objects(EXPERIMENT)
+    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] in namespaces), query, parts)
+
+
+@router.get(
+    "/namespaces/{namespace}/experiments",
+    summary="List the Experiments of one namespace",
+    response_model=ExperimentList,
+    responses=conditional() | documented(401, 403, 422, 503),
+)
+async def list_experiments_of_namespace(
+    request: Request, namespace: Namespace, query: ListParameters, parts: TheParts, caller: TheCaller
+) -> Response:
+    await caller.require("list", namespace)
+    require_filled(parts.caches)
+    found = parts.caches.objects(EXPERIMENT)
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] == namespace), query, parts)
+
+
+@router.get(
+    "/namespaces/{namespace}/experiments/{name}",
+    summary="Show one Experiment: spec, conditions and generated objects",
+    dependencies=[MayGet],
+    response_model=ExperimentDetail,
+    responses=conditional() | documented(401, 403, 404, 422, 503),
+)
+async def get_experiment(request: Request, namespace: Namespace, name: Name, parts: TheParts) -> Response:
+    obj = require_experiment(parts.caches, namespace, name)
+    status = status_of(obj)
+    resolved = status.condition(ConditionType.AGENT_RESOLVED)
+    made = plan(Snapshot.take(Subject.of(obj, parts.options), parts.caches))
+    detail = ExperimentDetail(
+        **dict(summary(obj, parts.runs)),
+        spec=_without_depths(obj.get("spec") or {}),
+        conditions=status.conditions,
+        agent_url_from=Origin(reason=resolved.reason, message=resolved.message) if resolved else None,
+        generated_resources=status.generated_resources,
+        children=list(children(made)),
+        stale=stale(parts.caches),
+    )
+    return answer(request, detail, detail.stale)
+
+
+def _list(request: Request, objects: Iterable[Object], query: ListQuery, parts: Parts) -> Response:
+    found = find(objects, query)
+    items, cursor = page(found, query, request.url.path)
+    age = stale(parts.caches, EXPERIMENT)
+    shown = [summary(obj, parts.runs) for obj in items]
+    return answer(request, ExperimentList(items=shown, total=len(found), next_cursor=cursor, stale=age), age)
+
+
+def _without_depths(value: Any, levels: int = 200) -> Any:
+    """With null for what is nested deeper: pydantic writes no more than 255 levels."""
+    if not isinstance(value, dict | list):
+        return value
+    if levels == 0:
+        return None
+    if isinstance(value, list):
+        return [_without_depths(each, levels - 1) for each in value]
+    return {key: _without_depths(each, levels - 1) for key, each in value.items()}
