@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from api import live, plans
+from api import live
 from api.auth.kubernetes import Access
 from api.broadcast import Broadcast
 from api.config import ApiConfig
@@ -13,6 +13,7 @@ from api.experiments import endpoints as experiments
 from api.http import health, problems
 from api.http.etag import CacheControl
 from api.http.openapi import DescribedApi, operation_id
+from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.idempotency import Requests
 from api.reconciliations.visibility import Runs

@@ -18,10 +18,11 @@ from api.auth.dependencies import Caller, MayGet, TheCaller
 from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
+from api.plans.schemas import Change, FieldChange, PlanView, Remark, Trouble
 from experiments import documents
 from experiments.admission import Review, review
 from experiments.drift import differences
-from experiments.models import LABEL, Condition, Metadata, Part, parse, sentences
+from experiments.models import LABEL, Metadata, parse, sentences
 from experiments.objects import EXPERIMENT, Object, ObjectRef
 from experiments.plan import Action, Plan, Step, plan
 from experiments.reasons import reasons
@@ -63,55 +64,6 @@ _BODY = {
     "required": True,
     "content": {media: {"schema": _SCHEMA, "example": _EXAMPLE} for media in ("application/json", _YAML)},
 }
-
-
-class FieldChange(Part):
-    """`current` is null where there is nothing yet."""
-
-    path: str
-    current: Any
-    planned: Any
-
-
-class Change(Part):
-    """What would be done to one object. A `create` has its top-level fields, a `delete` none."""
-
-    verb: Literal["create", "change", "delete", "addFinalizer", "removeFinalizer"]
-    kind: str
-    namespace: str
-    name: str
-    fields: list[FieldChange]
-
-
-class Trouble(Part):
-    """What keeps it from becoming Ready; `reason` is that of the condition."""
-
-    reason: str
-    message: str
-
-
-class Remark(Part):
-    path: str
-    message: str
-
-
-class PlanView(Part):
-    """`needed` says whether a reconciliation would change anything, the status included; `reasons` why.
-
-    `refusals` are what admission would refuse it for, `problems` what the reconciliation would report. `conditions` and
-    `agent_url` are the status afterwards.
-    """
-
-    namespace: str
-    name: str
-    needed: bool
-    reasons: list[str]
-    changes: list[Change]
-    conditions: list[Condition]
-    agent_url: str | None
-    refusals: list[Remark]
-    problems: list[Trouble]
-    warnings: list[Remark]
 
 
 @router.get(
