@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from api import live
 from api.auth.kubernetes import Access
-from api.broadcast import Broadcast
 from api.config import ApiConfig
 from api.dependencies import Parts
+from api.events import endpoints as live
+from api.events.broadcast import Broadcast
 from api.experiments import endpoints as experiments
 from api.http import health, problems
 from api.http.etag import CacheControl

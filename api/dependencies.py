@@ -22,7 +22,7 @@ from kube.caches import Caches
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from api.broadcast import Broadcast
+    from api.events.broadcast import Broadcast
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Rights:
 @pytest.fixture
 def rights(namespace, monkeypatch):
     """Those of a caller who may see this test's namespace, asked again all the time."""
-    monkeypatch.setattr("api.live._PERMISSION_SECONDS", 0.05)
+    monkeypatch.setattr("api.events.endpoints._PERMISSION_SECONDS", 0.05)
     return Rights(namespace)
 
 
@@ -150,8 +150,8 @@ async def read_to_the_end(connection):
 @pytest.mark.parametrize(
     "limit",
     [
-        pytest.param(("api.live._SEND_SECONDS", 0.2), id="by the stream"),
-        pytest.param(("api.ring._MOST_BYTES", 500_000), id="by the ring"),
+        pytest.param(("api.events.endpoints._SEND_SECONDS", 0.2), id="by the stream"),
+        pytest.param(("api.events.buffer._MOST_BYTES", 500_000), id="by the ring"),
         pytest.param(("api.http.server._STALLED_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
     ],
 )
@@ -176,7 +176,7 @@ async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(
 async def test_after_more_runs_than_can_be_told_all_begin_anew(
     listen, caches, temporal, follow, runs, target, until, monkeypatch
 ):
-    monkeypatch.setattr("api.new_runs._MOST", 1)
+    monkeypatch.setattr("api.events.run_poller._MOST", 1)
     async with listen(caches, temporal) as api:
         async with follow(api, "/events") as stream:
             await until(lambda: "synced" in stream.names)

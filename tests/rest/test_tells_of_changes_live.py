@@ -132,7 +132,7 @@ async def test_without_temporal_the_stream_goes_on_and_says_so(
 
 
 async def test_a_silent_stream_is_kept_alive(live, follow, until, monkeypatch):
-    monkeypatch.setattr("api.live._KEEP_ALIVE_SECONDS", 0.02)
+    monkeypatch.setattr("api.events.endpoints._KEEP_ALIVE_SECONDS", 0.02)
     async with follow(live, "/events") as stream:
         await until(lambda: "synced" in stream.names)
         count = stream.comments

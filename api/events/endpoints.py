@@ -18,12 +18,12 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.broadcast import run_event
 from api.dependencies import Parts, TheParts, require_experiment, require_filled
+from api.events.broadcast import run_event
+from api.events.buffer import PORTION_BYTES, Position, frame
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.reconciliations.visibility import of_name
-from api.ring import PORTION_BYTES, Position, frame
 from experiments.objects import EXPERIMENT, ObjectRef
 
 log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""What the readers of `live` are told: changes of Experiments, from the caches, and of runs, from Temporal.
+"""What the readers of `endpoints` are told: changes of Experiments, from the caches, and of runs, from Temporal.
 
 One broadcast serves all readers of the process: each takes from the ring what it has not had, and nothing is queued for
 anybody. While nobody reads, nothing is kept and nobody is asked.
@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
+from api.events.buffer import Position, Ring, Told, frame
+from api.events.run_poller import NewRuns
 from api.experiments.schemas import summary
 from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
-from api.new_runs import NewRuns
 from api.reconciliations.schemas import Reconciliation
 from api.reconciliations.visibility import Runs
-from api.ring import Position, Ring, Told, frame
 from experiments.models import Part
 from experiments.objects import EXPERIMENT, Object, ObjectRef, ref_of
 from experiments.reconciliation import Target
