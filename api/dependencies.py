@@ -15,9 +15,10 @@ from api.http.problems import CachesNotFilled, NotFound
 from api.reconciliations.idempotency import Requests
 from api.reconciliations.visibility import Runs
 from experiments.admission import AgentCheck
-from experiments.objects import EXPERIMENT, Object, ObjectRef
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from kube.caches import Caches
+from kube.objects import Object, ObjectRef
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

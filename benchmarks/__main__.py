@@ -26,7 +26,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from benchmarks.load import NAMESPACE, Floor, ReadyWatch, experiment, ref
 from benchmarks.processes import cpu_seconds, rss_megabytes, servers_of
-from experiments.objects import EXPERIMENT
+from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
 from localcluster import LocalCluster
 

@@ -27,7 +27,7 @@ import uvloop
 from benchmarks.load import NAMESPACE, experiment, ref
 from benchmarks.processes import cpu_seconds, rss_megabytes
 from benchmarks.readers import STAMP
-from experiments.objects import EXPERIMENT
+from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
 from localcluster import LocalCluster
 

@@ -6,8 +6,9 @@ import asyncio
 import json
 from typing import Any
 
-from experiments.objects import AGENT, CONFIG_MAP, EXPERIMENT, Object, ObjectRef, Source
+from experiments.resources import AGENT, EXPERIMENT
 from kube.client import KubeClient
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Source
 from kube.reflector import Change, Reflector
 
 NAMESPACE = "testkube"

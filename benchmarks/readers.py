@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from experiments.objects import EXPERIMENT, Source
+from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
+from kube.objects import Source
 
 STAMP = "changed at {}"
 _STAMPED = re.compile(rb"changed at (\d+)")

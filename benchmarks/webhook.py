@@ -27,8 +27,9 @@ import uvloop
 
 from benchmarks.load import NAMESPACE, experiment
 from benchmarks.processes import cpu_seconds
-from experiments.objects import AGENT, EXPERIMENT, GROUP, Object, ObjectRef
+from experiments.resources import AGENT, EXPERIMENT, GROUP
 from kube.client import KubeClient
+from kube.objects import Object, ObjectRef
 from localcluster import LocalCluster
 from localcluster.certificates import Authority
 from localcluster.processes import free_port

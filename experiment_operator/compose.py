@@ -20,9 +20,10 @@ import yaml
 import crds
 import localcluster
 from experiment_operator.deployed import SAMPLES, TEMPLATES
-from experiments.objects import AGENT, EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, Resource, ref_of
+from experiments.resources import AGENT, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from kube.client import KubeClient
 from kube.errors import AlreadyExists, Conflict, KubeError, NotServed, Unavailable
+from kube.objects import Object, Resource, ref_of
 from localcluster.certificates import Authority, signing_key, write_kubeconfig, write_private
 
 _CREDENTIALS = Path("/credentials")

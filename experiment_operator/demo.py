@@ -32,8 +32,8 @@ from experiment_operator.stack import (
     running_stack,
 )
 from experiments.names import MANAGED_BY, MANAGER, placement
-from experiments.objects import Object, ObjectRef
 from experiments.options import Options
+from kube.objects import Object, ObjectRef
 from localcluster.errors import KubectlError
 
 _NAME = "weather"

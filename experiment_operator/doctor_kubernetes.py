@@ -15,7 +15,8 @@ from experiment_operator import permissions as rbac
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, warning
 from experiment_operator.permissions import Permission
 from experiments.drift import differences
-from experiments.objects import (
+from experiments.options import OWN_NAMESPACE
+from experiments.resources import (
     AGENT,
     AI_GATEWAY,
     EXPERIMENT,
@@ -23,13 +24,10 @@ from experiments.objects import (
     TEST_TRIGGER,
     TEST_WORKFLOW,
     TEST_WORKFLOW_TEMPLATE,
-    Object,
-    ObjectRef,
-    Resource,
 )
-from experiments.options import OWN_NAMESPACE
 from kube.client import KubeClient
 from kube.errors import Forbidden, KubeError, NotFound, NotServed
+from kube.objects import Object, ObjectRef, Resource
 
 _SELF_REVIEW = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
 _ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews")

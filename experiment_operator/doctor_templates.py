@@ -7,12 +7,13 @@ can set. So what is found is about this template, and about nothing that an Expe
 from __future__ import annotations
 
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, warning
-from experiments.objects import EXPERIMENT, Object, ObjectRef
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.plan import Plan, plan
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.client import KubeClient
 from kube.errors import Forbidden, NotFound, NotServed
+from kube.objects import Object, ObjectRef
 
 _DATASETS: dict[str, Object] = {
     "dataset.s3": {"s3": {"bucket": "bucket", "key": "key.json"}},

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
-from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from kube.errors import Forbidden, NotFound
+from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from webhook.x509 import read
 
 _CERTIFICATE = "webhook certificate"

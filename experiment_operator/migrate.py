@@ -22,11 +22,12 @@ from typing import Any
 from experiment_operator.settings import Migrate
 from experiments.manifests import APPLIED
 from experiments.names import CHILD_SUFFIXES, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL, belongs_to
-from experiments.objects import CONFIG_MAP, EXPERIMENT, GROUP, LEASE, Object, ObjectRef, Resource, ref_of
 from experiments.options import Options
+from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
 from kube.client import FIELD_MANAGER, KubeClient
 from kube.errors import Conflict, NotFound, NotServed
+from kube.objects import CONFIG_MAP, LEASE, Object, ObjectRef, Resource, ref_of
 
 _DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _IMAGE = re.compile(r"(.*/)?testbench/operator([:@].*)?")

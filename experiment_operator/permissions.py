@@ -12,20 +12,10 @@ from dataclasses import dataclass, replace
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.settings import Api, ReconcilingSettings, Watcher, Worker
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import (
-    AGENT,
-    AI_GATEWAY,
-    EVENT,
-    EXPERIMENT,
-    LEASE,
-    SECRET,
-    TEST_WORKFLOW_TEMPLATE,
-    VALIDATING_WEBHOOK_CONFIGURATION,
-    Resource,
-    Source,
-)
 from experiments.options import OWN_NAMESPACE
+from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import dependency_sources, name_sources, sources
+from kube.objects import EVENT, LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Resource, Source
 
 _TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
 _ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")

@@ -21,10 +21,11 @@ from experiments import documents
 from experiments.documents import Document
 from experiments.errors import ExperimentTooLarge, InvalidSchedule, Problem, TemplateMissing
 from experiments.models import Metadata, parse, sentences
-from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef, Resource
 from experiments.plan import Plan, plan
 from experiments.resolve import OTLP_VARIABLE
+from experiments.resources import EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Snapshot, Subject
+from kube.objects import Object, ObjectRef, Resource
 
 
 class _TemplateSpec(BaseModel):

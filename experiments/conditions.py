@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
-from experiments.objects import ObjectRef
+from kube.objects import ObjectRef
 
 _LONGEST_MESSAGE = 32768
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.manifests import APPLIED
 from experiments.names import MANAGER
-from experiments.objects import Object
+from kube.objects import Object
 
 _IDENTITY = ("apiVersion", "kind")
 

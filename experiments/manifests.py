@@ -15,9 +15,10 @@ from experiments.errors import ExperimentTooLarge, TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
-from experiments.objects import EXPERIMENT, GROUP, Object, ObjectRef
 from experiments.resolve import OTLP_VARIABLE
+from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
+from kube.objects import Object, ObjectRef
 
 APPLIED = f"{GROUP}/applied"
 """Annotation with a digest of what was applied. It tells a child that is out of date from one that was edited."""

@@ -27,7 +27,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from experiments.objects import EXPERIMENT, GROUP, Object
+from experiments.resources import EXPERIMENT, GROUP
+from kube.objects import Object
 
 FINALIZER = f"{GROUP}/cleanup"
 REQUESTED_AT = f"{GROUP}/requested-at"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from experiments.objects import CONFIG_MAP, GROUP, TEST_TRIGGER, TEST_WORKFLOW, Object, ObjectRef, Resource
 from experiments.options import Options
+from experiments.resources import GROUP, TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "experiment-operator"

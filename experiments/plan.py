@@ -20,18 +20,10 @@ from experiments.drift import Difference, differences
 from experiments.errors import ChildTerminating, InvalidSpec, NameConflict, Problem, Terminal, TestkubeMissing
 from experiments.models import FINALIZER, Condition, ExperimentSpec
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import (
-    CONFIG_MAP,
-    TEST_TRIGGER,
-    TEST_WORKFLOW,
-    TEST_WORKFLOW_TEMPLATE,
-    Object,
-    ObjectRef,
-    Resource,
-    ref_of,
-)
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, ref_of
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.errors import AgentWithoutA2A, ExpressionRefused, GatewayMissing, TemplateMissing
-from experiments.objects import ObjectRef
 from experiments.snapshot import Snapshot
+from kube.objects import ObjectRef
 
 OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _AGENT_CARD = "/.well-known/agent-card.json"

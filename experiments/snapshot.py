@@ -16,18 +16,9 @@ from pydantic import ValidationError
 from experiments.errors import Problem
 from experiments.models import REQUESTED_AT, ExperimentSpec, ExperimentStatus, Metadata, sentences
 from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, Placement, belongs_to, placement
-from experiments.objects import (
-    AGENT,
-    AI_GATEWAY,
-    CONFIG_MAP,
-    EXPERIMENT,
-    TEST_WORKFLOW_TEMPLATE,
-    Object,
-    ObjectRef,
-    Resource,
-    Source,
-)
 from experiments.options import OWN_NAMESPACE, Options
+from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source
 
 OTEL_CONFIG = "otel-config"
 GATEWAY_NAMESPACE = "ai-gateway"

@@ -10,15 +10,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments.objects import ref_of
+from kube.objects import ref_of
 from kube.reflector import Change, Reflector, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from experiments.objects import Object, ObjectRef, Resource, Source
     from kube.client import KubeClient
+    from kube.objects import Object, ObjectRef, Resource, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,16 @@ import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException
 
-from experiments.objects import Object, Source, ref_of
 from kube.credentials import load_configuration
 from kube.errors import Expired, Unavailable, error_for
+from kube.objects import Object, Source, ref_of
 from telemetry import metrics, tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
-    from experiments.objects import ObjectRef, Resource
+    from kube.objects import ObjectRef, Resource
 
 # Named here because inside the class `list` is a method.
 Objects: TypeAlias = list[Object]

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from experiments.objects import LEASE, Object, ObjectRef
 from kube.errors import Conflict, KubeError, NotFound
+from kube.objects import LEASE, Object, ObjectRef
 from telemetry import metrics
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from experiments.objects import Object, ObjectRef, Source
 from kube.backoff import Backoff
 from kube.errors import Expired, KubeError, NotServed
+from kube.objects import Object, ObjectRef, Source
 from telemetry import metrics
 
 if TYPE_CHECKING:

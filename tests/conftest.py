@@ -16,11 +16,12 @@ from temporalio.client import Client, WorkflowExecution
 
 from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES, UID_LABEL, Placement, placement
-from experiments.objects import AGENT, AI_GATEWAY, CONFIG_MAP, EVENT, EXPERIMENT, Object, ObjectRef, ref_of
 from experiments.options import Options
 from experiments.reconciliation import workflow_id_prefix
+from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT
 from kube.client import KubeClient
 from kube.errors import NotFound
+from kube.objects import CONFIG_MAP, EVENT, Object, ObjectRef, ref_of
 from localcluster import LocalCluster
 
 _CRDS = Path(__file__).parents[1] / "crds"

@@ -19,13 +19,13 @@ import structlog
 
 from experiments.drift import is_outdated
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import ObjectRef
 from experiments.plan import Plan, plan
 from experiments.reasons import reasons
 from experiments.reconciliation import Target, Wakeup
 from experiments.snapshot import Subject
 from kube.client import KubeClient
 from kube.errors import Forbidden, NotFound, NotServed
+from kube.objects import ObjectRef
 from kube.reflector import Change
 from telemetry import tracing
 from temporal.client import Start

@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of
-from experiments.objects import EXPERIMENT, Object, ObjectRef, ref_of
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.caches import Caches
+from kube.objects import Object, ObjectRef, ref_of
 from kube.reflector import Change
 
 

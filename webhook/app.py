@@ -25,12 +25,13 @@ from starlette.routing import Route
 
 from experiments.admission import AgentCheck, Finding, Review, review
 from experiments.models import Part, sentences
-from experiments.objects import EXPERIMENT, GROUP, Object, ObjectRef
 from experiments.options import Options
+from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Snapshot, Subject
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
+from kube.objects import Object, ObjectRef
 from telemetry import metrics
 
 _LARGEST = 3 * 1024 * 1024

@@ -27,12 +27,12 @@ import structlog
 from cryptography import x509
 
 from experiments.names import MANAGED_BY, MANAGER
-from experiments.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef, Source
 from kube.backoff import Backoff
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError, NotFound
 from kube.lease import Lease
+from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef, Source
 from kube.reflector import Change
 from webhook.x509 import Issued, issue, pem, read
 

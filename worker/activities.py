@@ -19,7 +19,6 @@ from experiments.changes import in_words
 from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
 from experiments.models import FINALIZER, LastReconciliation
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import EVENT, EXPERIMENT, Object, ObjectRef, Resource
 from experiments.options import Options
 from experiments.plan import Action, Plan, Step, plan
 from experiments.reconciliation import (
@@ -34,10 +33,12 @@ from experiments.reconciliation import (
     StatusRequest,
     Target,
 )
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.caches import Caches
 from kube.client import FIELD_MANAGER, KubeClient
 from kube.errors import AlreadyExists, KubeError, NotFound
+from kube.objects import EVENT, Object, ObjectRef, Resource
 from worker.failures import as_application_error, stale
 from worker.reader import SnapshotReader
 

@@ -8,8 +8,9 @@ from structlog.contextvars import bound_contextvars
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.reconciliation import Target
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 
 
 class LogContext(Interceptor):

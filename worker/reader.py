@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from experiments.errors import Forbidden, Problem
 from experiments.models import FINALIZER
 from experiments.names import CHILD_SUFFIXES, UID_LABEL
-from experiments.objects import EXPERIMENT, Object, ObjectRef, Resource, ref_of
 from experiments.options import Options
 from experiments.reconciliation import SnapshotRequest
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube import errors as kube
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import Object, ObjectRef, Resource, ref_of
 
 
 class SnapshotReader:

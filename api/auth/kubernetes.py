@@ -17,9 +17,10 @@ import structlog
 from cachetools import TTLCache
 
 from api.http.problems import AccessUnknown, Unauthenticated
-from experiments.objects import EXPERIMENT, GROUP, Object, Resource
+from experiments.resources import EXPERIMENT, GROUP
 from kube.client import KubeClient
 from kube.errors import KubeError
+from kube.objects import Object, Resource
 
 log = structlog.get_logger(__name__)
 

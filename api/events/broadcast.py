@@ -20,9 +20,10 @@ from api.http.problems import TemporalUnavailable
 from api.reconciliations.schemas import Reconciliation
 from api.reconciliations.visibility import Runs
 from experiments.models import Part
-from experiments.objects import EXPERIMENT, Object, ObjectRef, ref_of
 from experiments.reconciliation import Target
+from experiments.resources import EXPERIMENT
 from kube.caches import Caches
+from kube.objects import Object, ObjectRef, ref_of
 from kube.reflector import Change
 
 log = structlog.get_logger(__name__)

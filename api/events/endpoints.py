@@ -24,7 +24,8 @@ from api.events.buffer import PORTION_BYTES, Position, frame
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.reconciliations.visibility import of_name
-from experiments.objects import EXPERIMENT, ObjectRef
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 
 log = structlog.get_logger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Literal
 from experiments.drift import is_outdated
 from experiments.models import Part
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import Object, ObjectRef, ref_of
 from experiments.plan import Action, Plan
+from kube.objects import Object, ObjectRef, ref_of
 
 State = Literal["asPlanned", "missing", "edited", "outdated", "unwanted", "terminating", "foreign", "unchecked"]
 

@@ -20,9 +20,10 @@ from api.http.etag import answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from experiments.conditions import ConditionType
-from experiments.objects import EXPERIMENT, Object
 from experiments.plan import plan
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
+from kube.objects import Object
 
 router = APIRouter(prefix="/api/v1", tags=["Experiments"])
 

@@ -19,7 +19,7 @@ from api.http.label_selector import parse
 from api.http.problems import InvalidRequest
 from experiments.conditions import ConditionType, Reason
 from experiments.models import Part
-from experiments.objects import Object
+from kube.objects import Object
 
 Key: TypeAlias = tuple[str, ...]
 Sort = Literal["name", "-name", "age", "-age", "lastReconciliation", "-lastReconciliation"]

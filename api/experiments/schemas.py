@@ -13,7 +13,7 @@ from api.http.etag import Stale
 from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, Part
-from experiments.objects import Object
+from kube.objects import Object
 
 
 class Links(Part):

@@ -15,8 +15,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from experiments.models import Part
-from experiments.objects import Resource
 from kube.caches import Caches
+from kube.objects import Resource
 
 # For one user only, and never without asking again: the answer follows the cluster and the caller's permissions.
 _ASK_AGAIN = "private, no-cache"

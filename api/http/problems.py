@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from experiments.models import Part
-from experiments.objects import GROUP
+from experiments.resources import GROUP
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5

@@ -23,10 +23,11 @@ from experiments import documents
 from experiments.admission import Review, review
 from experiments.drift import differences
 from experiments.models import LABEL, Metadata, parse, sentences
-from experiments.objects import EXPERIMENT, Object, ObjectRef
 from experiments.plan import Action, Plan, Step, plan
 from experiments.reasons import reasons
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
+from kube.objects import Object, ObjectRef
 
 router = APIRouter(prefix="/api/v1", tags=["Plans"])
 

@@ -20,8 +20,9 @@ from api.http.problems import documented
 from api.reconciliations.pages import RunQuery, page
 from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
 from api.reconciliations.visibility import Runs
-from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.reconciliation import Target
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 
 router = APIRouter(prefix="/api/v1/namespaces/{namespace}/experiments/{name}", tags=["Reconciliations"])
 

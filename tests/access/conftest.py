@@ -23,11 +23,12 @@ from api.app import create_app
 from api.auth.kubernetes import Access, ByKubernetes
 from api.config import ApiConfig
 from api.http.server import serving
-from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import ObjectRef
 from localcluster import LocalCluster
 from localcluster.certificates import Authority, KeyPair
 

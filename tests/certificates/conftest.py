@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from experiments.objects import LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from kube.client import KubeClient
 from kube.errors import NotFound
 from kube.lease import Lease, Times
+from kube.objects import LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from localcluster import LocalCluster
 from webhook.rotation import Lifetimes, WebhookCertificates
 from webhook.x509 import Issued, read

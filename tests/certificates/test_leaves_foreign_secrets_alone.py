@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from datetime import timedelta
 
-from experiments.objects import SECRET
+from kube.objects import SECRET
 from webhook.x509 import issue, pem
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from api.http.tls import Certificate
-from experiments.objects import CONFIG_MAP, ObjectRef
+from kube.objects import CONFIG_MAP, ObjectRef
 
 CALLERS = 4
 

@@ -20,10 +20,11 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiments.objects import EXPERIMENT, Object, ref_of
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
 from kube.errors import NotFound
+from kube.objects import Object, ref_of
 from localcluster import LocalCluster
 from watcher.main import run_watcher
 from worker.main import run_worker

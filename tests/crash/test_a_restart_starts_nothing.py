@@ -9,8 +9,9 @@ from collections import Counter
 import pytest
 
 from experiments.names import CHILD_SUFFIXES
-from experiments.objects import EXPERIMENT, ref_of
 from experiments.reconciliation import workflow_id_prefix
+from experiments.resources import EXPERIMENT
+from kube.objects import ref_of
 
 MANY = 200
 

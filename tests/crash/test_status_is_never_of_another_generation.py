@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from experiments.objects import EXPERIMENT, Source
+from experiments.resources import EXPERIMENT
+from kube.objects import Source
 
 EDITS = 30
 

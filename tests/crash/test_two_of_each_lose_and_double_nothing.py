@@ -13,8 +13,8 @@ import pytest
 
 from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES, UID_LABEL
-from experiments.objects import EXPERIMENT
 from experiments.reconciliation import Result, workflow_id_prefix
+from experiments.resources import EXPERIMENT
 
 MANY = 200
 DEPLOY = Path(__file__).parents[2] / "deploy"

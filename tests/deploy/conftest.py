@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.objects import Object
+from kube.objects import Object
 from localcluster import LocalCluster
 from localcluster.tools import tool
 

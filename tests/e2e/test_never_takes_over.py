@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 FOREIGN = {
     CONFIG_MAP: {"data": {"mine": "yes"}},

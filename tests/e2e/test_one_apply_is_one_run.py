@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from experiments.objects import CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
+from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 
 async def test_at_rest_there_are_no_runs_and_no_writes(world):

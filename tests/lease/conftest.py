@@ -20,10 +20,10 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiments.objects import LEASE, Object, ObjectRef
 from kube.client import KubeClient
 from kube.errors import KubeError, NotFound
 from kube.lease import Lease, Times
+from kube.objects import LEASE, Object, ObjectRef
 from localcluster import LocalCluster
 
 _ROOT = Path(__file__).parents[2]

@@ -25,20 +25,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from experiment_operator.migrate import take_over
 from experiment_operator.settings import Migrate
 from experiments.names import CHILD_SUFFIXES, EXPERIMENT_ANNOTATION
-from experiments.objects import (
-    CONFIG_MAP,
-    EXPERIMENT,
-    GROUP,
-    TEST_TRIGGER,
-    TEST_WORKFLOW,
-    Object,
-    ObjectRef,
-    Source,
-    ref_of,
-)
 from experiments.options import Options
+from experiments.resources import EXPERIMENT, GROUP, TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
 from kube.errors import NotFound
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Source, ref_of
 from localcluster import LocalCluster
 from watcher.main import run_watcher
 from worker.main import run_worker

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.objects import CONFIG_MAP, GROUP, TEST_TRIGGER, ObjectRef
+from experiments.resources import GROUP, TEST_TRIGGER
+from kube.objects import CONFIG_MAP, ObjectRef
 
 
 @pytest.fixture

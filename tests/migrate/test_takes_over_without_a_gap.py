@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from experiments.models import FINALIZER
-from experiments.objects import CONFIG_MAP, TEST_WORKFLOW
 from experiments.options import OWN_NAMESPACE, Options
+from experiments.resources import TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 SCENARIOS = {}
 INLINE_DATASET = {

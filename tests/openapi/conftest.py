@@ -20,11 +20,12 @@ from api.app import create_app
 from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from api.http.server import serving
-from experiments.objects import EXPERIMENT, Object
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import Object
 from localcluster import LocalCluster
 from watcher.main import run_watcher
 from worker.main import run_worker

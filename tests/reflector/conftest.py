@@ -17,9 +17,9 @@ import pytest_asyncio
 from aiohttp import web
 from kubernetes_asyncio.client import Configuration
 
-from experiments.objects import CONFIG_MAP, Object, Resource, Source
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import CONFIG_MAP, Object, Resource, Source
 from kube.reflector import Change, Reflector
 from localcluster import LocalCluster
 

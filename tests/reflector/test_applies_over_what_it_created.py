@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, ObjectRef
+from experiments.resources import TEST_TRIGGER
 from kube.client import FIELD_MANAGER
 from kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from kube.objects import CONFIG_MAP, ObjectRef
 
 
 @pytest.fixture

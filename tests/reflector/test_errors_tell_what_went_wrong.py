@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from kubernetes_asyncio.client import Configuration
 
-from experiments.objects import CONFIG_MAP, TEST_WORKFLOW, ObjectRef, Resource
+from experiments.resources import TEST_WORKFLOW
 from kube.client import KubeClient
 from kube.errors import Conflict, Forbidden, NotFound, NotServed, TooManyRequests, Unavailable
+from kube.objects import CONFIG_MAP, ObjectRef, Resource
 
 NOTHING = ObjectRef(CONFIG_MAP, "default", "nothing")
 

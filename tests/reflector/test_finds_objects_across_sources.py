@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.objects import CONFIG_MAP, EVENT, ObjectRef, Resource, Source
+from kube.objects import CONFIG_MAP, EVENT, ObjectRef, Resource, Source
 
 MISSING = Resource("caches.example.com/v1", "Nothing", "nothings")
 

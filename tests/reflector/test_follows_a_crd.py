@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from experiments.objects import Resource
+from kube.objects import Resource
 from kube.reflector import State
 
 GADGET = Resource("reflector.example.com/v1", "Gadget", "gadgets")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from experiments.objects import CONFIG_MAP, ObjectRef
 from kube.client import FIELD_MANAGER
+from kube.objects import CONFIG_MAP, ObjectRef
 
 WRITTEN = json.dumps(
     {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from experiments.objects import CONFIG_MAP
+from kube.objects import CONFIG_MAP
 
 
 async def test_5000_objects_come_in_ten_pages(api: Any, watching: Any) -> None:

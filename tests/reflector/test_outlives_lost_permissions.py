@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.objects import CONFIG_MAP, Source
 from kube.client import KubeClient
+from kube.objects import CONFIG_MAP, Source
 from kube.reflector import State
 
 FORBIDDEN = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.objects import CONFIG_MAP, ObjectRef
+from kube.objects import CONFIG_MAP, ObjectRef
 
 
 def config_map(namespace: str, name: str, **labels: str) -> dict[str, Any]:

@@ -27,7 +27,6 @@ from api.app import create_app
 from api.auth.kubernetes import Access, Everybody
 from api.config import ApiConfig
 from api.http.server import serving
-from experiments.objects import EXPERIMENT, TEST_WORKFLOW_TEMPLATE, Object, ObjectRef
 from experiments.options import Options
 from experiments.plan import Step
 from experiments.reconciliation import (
@@ -46,9 +45,11 @@ from experiments.reconciliation import (
     Wakeup,
     memo,
 )
+from experiments.resources import EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import Object, ObjectRef
 from localcluster import LocalCluster
 from worker.workflow import ReconcileExperiment
 

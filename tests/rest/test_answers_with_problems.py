@@ -8,8 +8,9 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiments.objects import EXPERIMENT, Source
+from experiments.resources import EXPERIMENT
 from kube.caches import Caches
+from kube.objects import Source
 
 _ONE = "/api/v1/namespaces/default/experiments/weather"
 _ONE_DOCUMENTED = "/api/v1/namespaces/{namespace}/experiments/{name}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from api.auth.kubernetes import User
-from experiments.objects import EXPERIMENT, ObjectRef
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 from localcluster.errors import KubectlError
 
 _LABELS = {

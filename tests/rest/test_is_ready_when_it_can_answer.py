@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from experiments.objects import EXPERIMENT, Source
+from experiments.resources import EXPERIMENT
 from kube.caches import Caches
+from kube.objects import Source
 
 
 async def test_ready_with_filled_caches_and_temporal(api):

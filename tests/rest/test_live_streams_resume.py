@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.objects import EXPERIMENT, ObjectRef
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from experiments.names import placement
-from experiments.objects import CONFIG_MAP, EXPERIMENT, ref_of
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
+from kube.objects import CONFIG_MAP, ref_of
 
 pytestmark = pytest.mark.usefixtures("templates")
 

@@ -12,11 +12,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import ObjectRef
 from localcluster import LocalCluster
 
 _LIST = "/api/v1/experiments"

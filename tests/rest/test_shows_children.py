@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from experiments.names import placement
-from experiments.objects import CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, ObjectRef, ref_of
 from experiments.options import Options
+from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, ObjectRef, ref_of
 
 pytestmark = pytest.mark.usefixtures("templates")
 

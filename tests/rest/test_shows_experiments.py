@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
-from experiments.objects import EXPERIMENT, Source, ref_of
+from experiments.resources import EXPERIMENT
 from kube.caches import Caches
+from kube.objects import Source, ref_of
 
 _RUN = str(uuid4())
 _STATUS = {

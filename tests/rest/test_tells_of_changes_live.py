@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.objects import EXPERIMENT, ObjectRef
 from experiments.plan import Step
 from experiments.reconciliation import Target
+from experiments.resources import EXPERIMENT
+from kube.objects import ObjectRef
 
 
 @pytest.fixture

@@ -22,21 +22,11 @@ from experiment_operator.cli import main
 from experiment_operator.settings import Render
 from experiments.errors import Problem
 from experiments.models import LastReconciliation
-from experiments.objects import (
-    AGENT,
-    AI_GATEWAY,
-    CONFIG_MAP,
-    EXPERIMENT,
-    TEST_TRIGGER,
-    TEST_WORKFLOW,
-    TEST_WORKFLOW_TEMPLATE,
-    Object,
-    ObjectRef,
-    Resource,
-)
 from experiments.options import Options
 from experiments.plan import Action, Plan, Step, plan
+from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Snapshot, Subject
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource
 
 # As charts of the wild declare them.
 PARAMETERS = {

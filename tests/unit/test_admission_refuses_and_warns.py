@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from experiments.admission import Review, review
-from experiments.objects import AGENT, CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from experiments.resources import AGENT, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Subject
+from kube.objects import CONFIG_MAP
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 READY = {"status": {"url": "http://agent.default.svc.cluster.local:8000/.well-known/agent-card.json"}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import AGENT, TEST_WORKFLOW
+from experiments.resources import AGENT, TEST_WORKFLOW
 
 SERVICE = "http://agent.default.svc.cluster.local"
 CARD = "/.well-known/agent-card.json"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from experiments.changes import Change, from_words, in_words
-from experiments.objects import CONFIG_MAP, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, ObjectRef
 from experiments.plan import Action, Difference, Step
+from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, ObjectRef
 
 WORKFLOW = ObjectRef(TEST_WORKFLOW, "testkube", "weather-workflow.default")
 

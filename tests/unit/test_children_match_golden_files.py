@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from experiments.documents import write
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 GOLDEN = Path(__file__).parent / "golden"
 STEP = {

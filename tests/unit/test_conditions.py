@@ -9,7 +9,7 @@ import pytest
 from experiments.conditions import ConditionType, Reason, Report, condition
 from experiments.errors import BY_REASON, Curable, Terminal
 from experiments.models import ExperimentStatus, LastReconciliation
-from experiments.objects import CONFIG_MAP, ObjectRef
+from kube.objects import CONFIG_MAP, ObjectRef
 
 LATER = "2026-11-24T00:00:00Z"
 FOREIGN = {

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from experiments.errors import ExpressionRefused
 from experiments.models import ExperimentSpec
-from experiments.objects import AGENT, TEST_WORKFLOW
+from experiments.resources import AGENT, TEST_WORKFLOW
 
 
 def arrived(value: str) -> str:

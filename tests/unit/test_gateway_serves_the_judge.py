@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import AI_GATEWAY, TEST_WORKFLOW
+from experiments.resources import AI_GATEWAY, TEST_WORKFLOW
 
 REFERENCE = {"name": "gateway"}
 

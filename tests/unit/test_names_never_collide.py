@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from experiments.models import LABEL
 from experiments.names import CHILD_SUFFIXES, placement
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
 from experiments.options import Options
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 TESTKUBE = Options("testkube")
 SUBDOMAIN = re.compile(rf"{LABEL}([.]{LABEL})*")

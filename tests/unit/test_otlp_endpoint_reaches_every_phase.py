@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import TEST_WORKFLOW
+from experiments.resources import TEST_WORKFLOW
 
 VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
 OWN_SECRET = {"name": VARIABLE, "valueFrom": {"secretKeyRef": {"name": "otel", "key": "url"}}}

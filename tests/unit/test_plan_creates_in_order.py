@@ -10,7 +10,8 @@ import pytest
 
 from experiments.errors import Forbidden, Rejected
 from experiments.names import MANAGED_BY
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP
 
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 

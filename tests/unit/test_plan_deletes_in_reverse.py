@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from experiments.errors import CleanupPending
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW, ObjectRef
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, ObjectRef
 
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 

@@ -11,10 +11,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.objects import AGENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, ObjectRef
 from experiments.options import Options
 from experiments.plan import Plan, plan
+from experiments.resources import AGENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Snapshot
+from kube.objects import ObjectRef
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 

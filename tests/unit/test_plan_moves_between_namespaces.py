@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import TEST_WORKFLOW_TEMPLATE, ObjectRef
 from experiments.options import Options
+from experiments.resources import TEST_WORKFLOW_TEMPLATE
+from kube.objects import ObjectRef
 
 PLACES = ["testkube", "tests", ".", "default"]
 FINALIZER = "testbench.agentic-layer.ai/cleanup"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, UID_LABEL
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW, Resource
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, Resource
 
 WORKFLOW = "change TestWorkflow testkube/weather-workflow.default"
 FULL = {

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, ObjectRef, Resource
 from experiments.options import Options
 from experiments.reasons import kind_of, reasons
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from kube.objects import CONFIG_MAP, ObjectRef, Resource
 
 REQUESTED_AT = "testbench.agentic-layer.ai/requested-at"
 

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.errors import InvalidSchedule
 from experiments.models import Schedule
-from experiments.objects import TEST_WORKFLOW
+from experiments.resources import TEST_WORKFLOW
 from experiments.schedule import check_schedule
 
 

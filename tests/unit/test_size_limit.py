@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.objects import CONFIG_MAP
+from kube.objects import CONFIG_MAP
 
 LIMIT = 1024 * 1024
 

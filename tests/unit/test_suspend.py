@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.objects import CONFIG_MAP, TEST_TRIGGER
+from experiments.resources import TEST_TRIGGER
+from kube.objects import CONFIG_MAP
 
 
 def suspended(world: Any) -> Any:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, ObjectRef
 from experiments.options import Options, PhaseTemplates
+from experiments.resources import TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from kube.objects import ObjectRef
 
 S3 = {"s3": {"bucket": "datasets", "key": "a.json"}}
 

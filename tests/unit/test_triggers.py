@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.errors import Forbidden
-from experiments.objects import TEST_TRIGGER
+from experiments.resources import TEST_TRIGGER
 
 TRIGGER = "TestTrigger testkube/weather-trigger.default"
 

@@ -25,11 +25,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 
 from api.http.server import serving
-from experiments.objects import AGENT, EXPERIMENT, Object, ObjectRef
 from experiments.options import Options
+from experiments.resources import AGENT, EXPERIMENT
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
+from kube.objects import Object, ObjectRef
 from localcluster import LocalCluster
 from localcluster.certificates import Authority
 from localcluster.tools import tool

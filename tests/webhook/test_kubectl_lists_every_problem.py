@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER
-from experiments.objects import AGENT, CONFIG_MAP, TEST_TRIGGER, TEST_WORKFLOW, ObjectRef
 from experiments.options import Options, PhaseTemplates
+from experiments.resources import AGENT, TEST_TRIGGER, TEST_WORKFLOW
+from kube.objects import CONFIG_MAP, ObjectRef
 from webhook.app import create_webhook_app
 
 INVALID = 'The Experiment "demo" is invalid: '

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from experiments.objects import AGENT, ObjectRef
 from experiments.options import Options
+from experiments.resources import AGENT
+from kube.objects import ObjectRef
 from webhook.app import create_webhook_app
 
 SCALING = (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.models import FINALIZER
-from experiments.objects import Object
+from kube.objects import Object
 
 GONE = {"metadata": {"finalizers": None}}
 HELD = {"metadata": {"finalizers": [FINALIZER]}}

@@ -1,6 +1,7 @@
 """How this project names things in Kubernetes: resources, references to objects, and what to watch.
 
-Plain values without I/O, shared by the plan (which is keyed by them) and by `kube/` (which turns them into URLs).
+Plain values without I/O, shared by the plan (which is keyed by them) and by all of `kube/` (which turns them into
+URLs). Kinds that only Experiments have to do with are in `experiments/resources.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from typing import Any, TypeAlias
 
 # A Kubernetes object as the API server sends it: JSON. Typed objects cost ten times as much and add nothing here.
 Object: TypeAlias = dict[str, Any]
-
-GROUP = "testbench.agentic-layer.ai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +25,10 @@ class Resource:
         return self.kind
 
 
-EXPERIMENT = Resource(f"{GROUP}/v1alpha1", "Experiment", "experiments")
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 EVENT = Resource("v1", "Event", "events")
 SECRET = Resource("v1", "Secret", "secrets")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
-TEST_WORKFLOW = Resource("testworkflows.testkube.io/v1", "TestWorkflow", "testworkflows")
-TEST_WORKFLOW_TEMPLATE = Resource("testworkflows.testkube.io/v1", "TestWorkflowTemplate", "testworkflowtemplates")
-TEST_TRIGGER = Resource("tests.testkube.io/v1", "TestTrigger", "testtriggers")
-AGENT = Resource("runtime.agentic-layer.ai/v1alpha1", "Agent", "agents")
-AI_GATEWAY = Resource("runtime.agentic-layer.ai/v1alpha1", "AiGateway", "aigateways")
 VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"
 )
