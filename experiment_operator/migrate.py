@@ -20,8 +20,7 @@ from enum import StrEnum
 from typing import Any
 
 from experiment_operator.settings import Migrate
-from experiments.manifests import APPLIED
-from experiments.names import CHILD_SUFFIXES, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL, belongs_to
+from experiments.names import APPLIED, CHILD_SUFFIXES, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL, belongs_to
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject

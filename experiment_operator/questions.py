@@ -20,7 +20,7 @@ from experiment_operator.files import read
 from experiment_operator.remote import ApiError, Remote, remote
 from experiment_operator.settings import Asking, History, PlanFiles, Why
 from experiments import documents
-from experiments.manifests import APPLIED
+from experiments.names import APPLIED
 
 _PAGE = 50
 _COLOURS = {"Reconciled": "green", "CleanedUp": "green", "Unchanged": "dim", "Running": "cyan", "Suspended": "yellow"}

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.manifests import APPLIED
-from experiments.names import MANAGER
+from experiments.names import APPLIED, MANAGER
 from kube.objects import Object
 
 _IDENTITY = ("apiVersion", "kind")

@@ -14,14 +14,11 @@ from typing import Any
 from experiments.errors import ExperimentTooLarge, TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
-from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
+from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
 from experiments.resolve import OTLP_VARIABLE
-from experiments.resources import EXPERIMENT, GROUP
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import Subject
 from kube.objects import Object, ObjectRef
-
-APPLIED = f"{GROUP}/applied"
-"""Annotation with a digest of what was applied. It tells a child that is out of date from one that was edited."""
 
 FILE_KEY = "experiment.json"
 _CONFIG_MAP_LIMIT = 1024 * 1024

@@ -27,11 +27,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from experiments.resources import EXPERIMENT, GROUP
+from experiments.resources import EXPERIMENT
 from kube.objects import Object
-
-FINALIZER = f"{GROUP}/cleanup"
-REQUESTED_AT = f"{GROUP}/requested-at"
 
 # RE2 in the CRD and `re` here agree on these: ASCII classes written out, no \s, \d or \w, and always the whole value.
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"

@@ -1,4 +1,7 @@
-"""Where the children of an Experiment live, what they are called, and how to tell whose child an object is."""
+"""Where the children of an Experiment live, what they are called, and how to tell whose child an object is.
+
+Every key that this service writes on an object, or reads there, is one of these.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ MANAGER = "experiment-operator"
 UID_LABEL = f"{GROUP}/experiment-uid"
 # A name has up to 253 characters and a label value 63, so the way back to the Experiment is an annotation.
 EXPERIMENT_ANNOTATION = f"{GROUP}/experiment"
+FINALIZER = f"{GROUP}/cleanup"
+REQUESTED_AT = f"{GROUP}/requested-at"
+APPLIED = f"{GROUP}/applied"
+"""Annotation with a digest of what was applied. It tells a child that is out of date from one that was edited."""
 
 # In the order in which they are created; deleted the other way round. Testkube drops other triggers of an event when
 # the workflow of one is missing: the workflow comes before its trigger, and goes after it.

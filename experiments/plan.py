@@ -18,8 +18,8 @@ from experiments import manifests, resolve
 from experiments.conditions import ConditionType, Report, condition
 from experiments.drift import Difference, differences
 from experiments.errors import ChildTerminating, InvalidSpec, NameConflict, Problem, Terminal, TestkubeMissing
-from experiments.models import FINALIZER, Condition, ExperimentSpec
-from experiments.names import CHILD_SUFFIXES
+from experiments.models import Condition, ExperimentSpec
+from experiments.names import APPLIED, CHILD_SUFFIXES, FINALIZER
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
@@ -74,7 +74,7 @@ class Action:
             return f"delete {self.ref}"
         if self.live is None:
             return f"create {self.ref}"
-        fields = [each.path for each in self.differences if manifests.APPLIED not in each.path]
+        fields = [each.path for each in self.differences if APPLIED not in each.path]
         return f"change {self.ref} ({', '.join(fields) or 'fields that are no longer wanted'})"
 
 

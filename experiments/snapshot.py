@@ -14,8 +14,8 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from experiments.errors import Problem
-from experiments.models import REQUESTED_AT, ExperimentSpec, ExperimentStatus, Metadata, sentences
-from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, Placement, belongs_to, placement
+from experiments.models import ExperimentSpec, ExperimentStatus, Metadata, sentences
+from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, REQUESTED_AT, Placement, belongs_to, placement
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source

@@ -17,8 +17,8 @@ from temporalio import activity
 
 from experiments.changes import in_words
 from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
-from experiments.models import FINALIZER, LastReconciliation
-from experiments.names import CHILD_SUFFIXES
+from experiments.models import LastReconciliation
+from experiments.names import CHILD_SUFFIXES, FINALIZER
 from experiments.options import Options
 from experiments.plan import Action, Plan, Step, plan
 from experiments.reconciliation import (

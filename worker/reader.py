@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from experiments.errors import Forbidden, Problem
-from experiments.models import FINALIZER
-from experiments.names import CHILD_SUFFIXES, UID_LABEL
+from experiments.names import CHILD_SUFFIXES, FINALIZER, UID_LABEL
 from experiments.options import Options
 from experiments.reconciliation import SnapshotRequest
 from experiments.resources import EXPERIMENT

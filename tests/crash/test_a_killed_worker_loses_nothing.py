@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from experiments.models import FINALIZER
+from experiments.names import FINALIZER
 from experiments.options import Options
 from experiments.reconciliation import Target, Wakeup
 from kube.client import KubeClient

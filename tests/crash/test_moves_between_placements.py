@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.models import FINALIZER
+from experiments.names import FINALIZER
 from experiments.options import OWN_NAMESPACE, Options
 
 TEMPLATES = Path(__file__).parents[2] / "deploy" / "testkube"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.models import FINALIZER
+from experiments.names import FINALIZER
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import CONFIG_MAP

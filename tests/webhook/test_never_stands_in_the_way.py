@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from experiments.models import FINALIZER
+from experiments.names import FINALIZER
 from kube.objects import Object
 
 GONE = {"metadata": {"finalizers": None}}
