@@ -28,8 +28,8 @@ from api.app import create_app
 from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from api.http.server import serving
+from experiments.contract import WORKFLOW_TYPE, Result, Target, memo
 from experiments.options import Options
-from experiments.reconciliation import WORKFLOW_TYPE, Result, Target, memo
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient

@@ -13,8 +13,8 @@ from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo
 from experiments.reasons import kind_of
-from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo
 from telemetry import metrics, tracing
 
 Start = Callable[[Target, Wakeup], Awaitable[str]]

@@ -21,7 +21,7 @@ from temporalio.runtime import (
     TelemetryFilter,
 )
 
-from experiments.reconciliation import RECONCILIATION_DURATION
+from experiments.contract import RECONCILIATION_DURATION
 
 log = structlog.get_logger(__name__)
 

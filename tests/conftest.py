@@ -14,10 +14,10 @@ import pytest
 import yaml
 from temporalio.client import Client, WorkflowExecution
 
+from experiments.contract import workflow_id_prefix
 from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES, UID_LABEL, Placement, placement
 from experiments.options import Options
-from experiments.reconciliation import workflow_id_prefix
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT
 from kube.client import KubeClient
 from kube.errors import NotFound

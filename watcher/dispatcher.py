@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from experiments.contract import Target, Wakeup
 from experiments.drift import is_outdated
 from experiments.names import CHILD_SUFFIXES
 from experiments.plan import Plan, plan
 from experiments.reasons import reasons
-from experiments.reconciliation import Target, Wakeup
 from experiments.snapshot import Subject
 from kube.client import KubeClient
 from kube.errors import Forbidden, NotFound, NotServed

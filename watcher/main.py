@@ -11,8 +11,8 @@ import asyncio
 import structlog
 from temporalio.client import Client
 
+from experiments.contract import Target, Wakeup
 from experiments.options import Options
-from experiments.reconciliation import Target, Wakeup
 from experiments.snapshot import sources
 from kube.caches import Caches
 from kube.client import KubeClient

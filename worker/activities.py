@@ -16,12 +16,7 @@ import structlog
 from temporalio import activity
 
 from experiments.changes import in_words
-from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
-from experiments.models import LastReconciliation
-from experiments.names import CHILD_SUFFIXES, FINALIZER
-from experiments.options import Options
-from experiments.plan import Action, Plan, Step, plan
-from experiments.reconciliation import (
+from experiments.contract import (
     NOTHING_TO_REPORT,
     TAKE_SNAPSHOT,
     WRITE_STATUS,
@@ -33,6 +28,11 @@ from experiments.reconciliation import (
     StatusRequest,
     Target,
 )
+from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
+from experiments.models import LastReconciliation
+from experiments.names import CHILD_SUFFIXES, FINALIZER
+from experiments.options import Options
+from experiments.plan import Action, Plan, Step, plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.caches import Caches

@@ -8,7 +8,7 @@ from structlog.contextvars import bound_contextvars
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from experiments.reconciliation import Target
+from experiments.contract import Target
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 

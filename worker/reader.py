@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from experiments.contract import SnapshotRequest
 from experiments.errors import Forbidden, Problem
 from experiments.names import CHILD_SUFFIXES, FINALIZER, UID_LABEL
 from experiments.options import Options
-from experiments.reconciliation import SnapshotRequest
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube import errors as kube

@@ -17,9 +17,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
-    from experiments.errors import BY_REASON, InternalError, Terminal
-    from experiments.plan import Step
-    from experiments.reconciliation import (
+    from experiments.contract import (
         RECONCILIATION_DURATION,
         RECONCILIATION_PAUSES,
         RECONCILIATIONS,
@@ -39,6 +37,8 @@ with workflow.unsafe.imports_passed_through():
         Wakeup,
         memo,
     )
+    from experiments.errors import BY_REASON, InternalError, Terminal
+    from experiments.plan import Step
 
 STALE = "Stale"
 """Error type of a step that found the cluster changed under its plan: look again at once."""

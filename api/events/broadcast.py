@@ -19,8 +19,8 @@ from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
 from api.reconciliations.schemas import Reconciliation
 from api.reconciliations.visibility import Runs
+from experiments.contract import Target
 from experiments.models import Part
-from experiments.reconciliation import Target
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef, ref_of

@@ -16,7 +16,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadConverter
 
-from experiments.reconciliation import Reconcile, Result
+from experiments.contract import Reconcile, Result
 
 _T = TypeVar("_T")
 

@@ -20,7 +20,7 @@ from api.http.problems import documented
 from api.reconciliations.pages import RunQuery, page
 from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
 from api.reconciliations.visibility import Runs
-from experiments.reconciliation import Target
+from experiments.contract import Target
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 

@@ -18,15 +18,7 @@ from temporalio.converter import PayloadConverter
 
 from api.reconciliations.close_event import decode, time_of
 from api.reconciliations.schemas import Signal, Step
-from experiments.reconciliation import (
-    NOTHING_TO_REPORT,
-    SIGNAL,
-    TAKE_SNAPSHOT,
-    WRITE_STATUS,
-    Findings,
-    Reconcile,
-    Wakeup,
-)
+from experiments.contract import NOTHING_TO_REPORT, SIGNAL, TAKE_SNAPSHOT, WRITE_STATUS, Findings, Reconcile, Wakeup
 
 _LOCAL_ACTIVITY = "core_local_activity"
 

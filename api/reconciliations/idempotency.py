@@ -15,7 +15,7 @@ from cachetools import TTLCache
 from api.auth.kubernetes import User
 from api.http.problems import KeyReused
 from api.reconciliations.visibility import Runs, asking_temporal
-from experiments.reconciliation import Target, Wakeup
+from experiments.contract import Target, Wakeup
 from temporal.client import Start
 
 _KEYS_KEPT = 10_000

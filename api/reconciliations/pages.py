@@ -25,9 +25,9 @@ from api.http.problems import InvalidRequest
 from api.reconciliations.close_event import Closed
 from api.reconciliations.schemas import Reconciliation, RunPage
 from api.reconciliations.visibility import Runs, asking_temporal, noted, of_name, of_type, status_of
+from experiments.contract import Achievement, Target
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
-from experiments.reconciliation import Achievement, Target
 
 _STATUSES = ("Running", *get_args(Closed))
 _ACHIEVEMENTS = get_args(Achievement)

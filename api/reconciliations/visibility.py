@@ -32,7 +32,7 @@ from api.reconciliations.close_event import Closed, Ending, ending
 from api.reconciliations.history import Timeline
 from api.reconciliations.schemas import ChildChange, Reconciliation, ReconciliationDetail, Status
 from experiments.changes import from_words
-from experiments.reconciliation import WORKFLOW_TYPE, Target, workflow_id_prefix
+from experiments.contract import WORKFLOW_TYPE, Target, workflow_id_prefix
 
 log = structlog.get_logger(__name__)
 

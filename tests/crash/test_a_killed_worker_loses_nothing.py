@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
+from experiments.contract import Target, Wakeup
 from experiments.names import FINALIZER
 from experiments.options import Options
-from experiments.reconciliation import Target, Wakeup
 from kube.client import KubeClient
 from temporal.client import starter
 from worker.main import run_worker

@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
+from experiments.contract import workflow_id_prefix
 from experiments.names import CHILD_SUFFIXES
-from experiments.reconciliation import workflow_id_prefix
 from experiments.resources import EXPERIMENT
 from kube.objects import ref_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.reconciliation import Target, Wakeup
+from experiments.contract import Target, Wakeup
 from temporal.client import starter
 
 

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from experiments.reconciliation import Target
+from experiments.contract import Target
 from kube.errors import NotFound
 
 

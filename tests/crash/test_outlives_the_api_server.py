@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from experiments.reconciliation import Target
+from experiments.contract import Target
 
 
 async def test_runs_go_on_where_they_were_cut_off_and_what_comes_after_is_seen(world, serve, holding):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from experiments.contract import Result, workflow_id_prefix
 from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES, UID_LABEL
-from experiments.reconciliation import Result, workflow_id_prefix
 from experiments.resources import EXPERIMENT
 
 MANY = 200

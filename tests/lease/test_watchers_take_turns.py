@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from experiments.reconciliation import Target, Wakeup
+from experiments.contract import Target, Wakeup
 from kube.lease import Lease
 from watcher.main import NotLeadingError, _while_held
 

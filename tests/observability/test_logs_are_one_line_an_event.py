@@ -10,7 +10,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from temporalio import activity
 
-from experiments.reconciliation import TAKE_SNAPSHOT, Findings, SnapshotRequest, Target, Wakeup
+from experiments.contract import TAKE_SNAPSHOT, Findings, SnapshotRequest, Target, Wakeup
 from temporal.client import starter
 from worker.main import temporal_worker
 

@@ -27,9 +27,7 @@ from api.app import create_app
 from api.auth.kubernetes import Access, Everybody
 from api.config import ApiConfig
 from api.http.server import serving
-from experiments.options import Options
-from experiments.plan import Step
-from experiments.reconciliation import (
+from experiments.contract import (
     SIGNAL,
     TAKE_SNAPSHOT,
     WORKFLOW_TYPE,
@@ -45,6 +43,8 @@ from experiments.reconciliation import (
     Wakeup,
     memo,
 )
+from experiments.options import Options
+from experiments.plan import Step
 from experiments.resources import EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import name_sources, sources
 from kube.caches import Caches

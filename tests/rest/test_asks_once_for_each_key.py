@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from api.auth.kubernetes import User
+from experiments.contract import Target
 from experiments.plan import Step
-from experiments.reconciliation import Target
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from experiments.contract import WORKFLOW_TYPE, Reconcile, Result, memo
 from experiments.plan import Step
-from experiments.reconciliation import WORKFLOW_TYPE, Reconcile, Result, memo
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.reconciliations.close_event import Ending, ending
 from api.reconciliations.history import Timeline
-from experiments.reconciliation import Reconcile, Target
+from experiments.contract import Reconcile, Target
 
 _CONVERTER = pydantic_data_converter.payload_converter
 _REFUSED = "ApiUnavailable: create ConfigMap testkube/weather-experiment.default: connection refused"

@@ -11,8 +11,8 @@ import pytest
 from api.app import create_app
 from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
+from experiments.contract import Target
 from experiments.plan import Step
-from experiments.reconciliation import Target
 
 
 @pytest.fixture

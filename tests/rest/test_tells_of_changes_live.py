@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from experiments.contract import Target
 from experiments.plan import Step
-from experiments.reconciliation import Target
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 

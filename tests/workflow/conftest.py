@@ -22,8 +22,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from experiments.plan import Step
-from experiments.reconciliation import (
+from experiments.contract import (
     SIGNAL,
     TAKE_SNAPSHOT,
     WORKFLOW_TYPE,
@@ -40,6 +39,7 @@ from experiments.reconciliation import (
     Wakeup,
     memo,
 )
+from experiments.plan import Step
 from localcluster.tools import tool
 from worker.main import temporal_worker
 

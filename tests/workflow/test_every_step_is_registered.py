@@ -8,16 +8,9 @@ from unittest.mock import Mock
 import pytest
 from temporalio import activity
 
+from experiments.contract import TAKE_SNAPSHOT, WRITE_STATUS, ActionRequest, Findings, SnapshotRequest, StatusRequest
 from experiments.options import Options
 from experiments.plan import Step
-from experiments.reconciliation import (
-    TAKE_SNAPSHOT,
-    WRITE_STATUS,
-    ActionRequest,
-    Findings,
-    SnapshotRequest,
-    StatusRequest,
-)
 from kube.caches import Caches
 from kube.client import KubeClient
 from worker.activities import Activities

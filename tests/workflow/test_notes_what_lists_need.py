@@ -6,8 +6,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from experiments.contract import SIGNAL, Result, Target, Wakeup, memo
 from experiments.plan import Step
-from experiments.reconciliation import SIGNAL, Result, Target, Wakeup, memo
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 

@@ -9,7 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import worker.main
-from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
 from localcluster.tools import tool
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")

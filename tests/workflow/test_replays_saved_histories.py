@@ -20,8 +20,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
 from experiments.plan import Step
-from experiments.reconciliation import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
 from worker.workflow import ReconcileExperiment
 
 HISTORIES = Path(__file__).parent / "histories"
