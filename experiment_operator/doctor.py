@@ -18,7 +18,7 @@ from experiment_operator import doctor_kubernetes as kubernetes
 from experiment_operator import doctor_templates, doctor_webhook, logs, settings
 from experiment_operator import doctor_temporal as temporal
 from experiment_operator.findings import Check, Finding, Patient, Verdict, fault, ok, unchecked
-from experiments import documents
+from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError
 

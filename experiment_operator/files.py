@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from experiments import documents
-from experiments.documents import Document
+from experiments import yaml as documents
+from experiments.yaml import Document
 
 STDIN = Path("-")
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from experiment_operator.files import read
 from experiment_operator.remote import ApiError, Remote, remote
 from experiment_operator.settings import Asking, History, PlanFiles, Why
-from experiments import documents
+from experiments import yaml as documents
 from experiments.names import APPLIED
 
 _PAGE = 50

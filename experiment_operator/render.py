@@ -17,14 +17,14 @@ from pydantic import BaseModel, ValidationError
 from experiment_operator.deployed import TEMPLATES
 from experiment_operator.files import STDIN, read
 from experiment_operator.settings import Render
-from experiments import documents
-from experiments.documents import Document
+from experiments import yaml as documents
 from experiments.errors import ExperimentTooLarge, InvalidSchedule, Problem, TemplateMissing
 from experiments.models import Metadata, parse, sentences
 from experiments.plan import Plan, plan
 from experiments.resolve import OTLP_VARIABLE
 from experiments.resources import EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Snapshot, Subject
+from experiments.yaml import Document
 from kube.objects import Object, ObjectRef, Resource
 
 

@@ -19,7 +19,7 @@ from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
 from api.plans.schemas import Change, FieldChange, PlanView, Remark, Trouble
-from experiments import documents
+from experiments import yaml as documents
 from experiments.admission import Review, review
 from experiments.drift import differences
 from experiments.models import LABEL, Metadata, parse, sentences

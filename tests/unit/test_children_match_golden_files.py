@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from experiments.documents import write
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
+from experiments.yaml import write
 from kube.objects import CONFIG_MAP
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from experiment_operator.deployed import SAMPLES
-from experiments.documents import write
+from experiments.yaml import write
 
 WEATHER = """\
 apiVersion: testbench.agentic-layer.ai/v1alpha1

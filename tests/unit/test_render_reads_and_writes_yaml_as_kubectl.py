@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments import documents
+from experiments import yaml as documents
 
 # fmt: off
 SCALARS = [
