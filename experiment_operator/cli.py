@@ -51,7 +51,7 @@ def _flag(sentence: str, kind: type[settings.Command]) -> str:
 
 
 def _serve(chosen: settings.ServiceSettings) -> None:
-    from experiment_operator.service import serve  # noqa: PLC0415 - `render` needs neither Temporal nor a web server
+    from experiment_operator.process import serve  # noqa: PLC0415 - `render` needs neither Temporal nor a web server
 
     serve(chosen)
 

@@ -19,7 +19,7 @@ import yaml
 
 import crds
 import localcluster
-from experiment_operator.deployed import SAMPLES, TEMPLATES
+from experiment_operator.resources import SAMPLES, TEMPLATES
 from experiments.resources import AGENT, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from kube.client import KubeClient
 from kube.errors import AlreadyExists, Conflict, KubeError, NotServed, Unavailable

@@ -11,9 +11,9 @@ from collections import defaultdict
 import yaml
 
 from crds import experiment_crd as bundled_crd
-from experiment_operator import permissions as rbac
+from experiment_operator import rbac
 from experiment_operator.findings import Finding, Findings, Patient, fault, ok, warning
-from experiment_operator.permissions import Permission
+from experiment_operator.rbac import Permission
 from experiments.drift import differences
 from experiments.options import OWN_NAMESPACE
 from experiments.resources import (

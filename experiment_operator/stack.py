@@ -22,7 +22,7 @@ import httpx
 import yaml
 
 import crds
-from experiment_operator.deployed import SAMPLES, TEMPLATES, WEBHOOK
+from experiment_operator.resources import SAMPLES, TEMPLATES, WEBHOOK
 from localcluster import LocalCluster, LocalClusterError
 from localcluster.processes import Process, on_free_ports
 

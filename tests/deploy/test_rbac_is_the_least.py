@@ -1,6 +1,6 @@
 """Each role may do what it needs and nothing else: a rule too many, or one that is missing, fails here.
 
-What it needs is told by `experiment_operator.permissions`, which the end-to-end tests prove: there each process works
+What it needs is told by `experiment_operator.rbac`, which the end-to-end tests prove: there each process works
 with the token of its own ServiceAccount.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiment_operator.permissions import Permission, permissions
+from experiment_operator.rbac import Permission, permissions
 from experiment_operator.settings import All, Api, Watcher, Worker
 
 LEASE = {"leader_elect": True, "lease_namespace": "experiment-operator"}

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from experiment_operator.permissions import permissions
+from experiment_operator.rbac import permissions
 from experiment_operator.settings import Api, Watcher, Worker
 
 _STACK = 'set -a; . .local/env; set +a; export PATH="$PWD/.venv/bin:$PATH";'

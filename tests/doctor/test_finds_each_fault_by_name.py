@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from experiment_operator.findings import Verdict
-from experiment_operator.permissions import permissions
+from experiment_operator.rbac import permissions
 from experiment_operator.settings import All
 from kube.errors import NotServed
 from webhook.x509 import issue, pem

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from experiment_operator.deployed import SAMPLES
+from experiment_operator.resources import SAMPLES
 from experiments.yaml import write
 
 WEATHER = """\
