@@ -57,15 +57,27 @@ def _serve(chosen: settings.ServiceSettings) -> None:
 
 
 def _render(chosen: settings.Render) -> int:
-    from experiment_operator.render import render  # noqa: PLC0415
+    from experiment_operator.commands.render import render  # noqa: PLC0415
 
     return render(chosen)
 
 
-def _ask(chosen: settings.Asking) -> int:
-    from experiment_operator.questions import ask  # noqa: PLC0415
+def _history(chosen: settings.History) -> int:
+    from experiment_operator.commands.history import history  # noqa: PLC0415
 
-    return ask(chosen)
+    return history(chosen)
+
+
+def _plan(chosen: settings.PlanFiles) -> int:
+    from experiment_operator.commands.plan import plan  # noqa: PLC0415
+
+    return plan(chosen)
+
+
+def _why(chosen: settings.Why) -> int:
+    from experiment_operator.commands.why import why  # noqa: PLC0415
+
+    return why(chosen)
 
 
 def _doctor(chosen: settings.Doctor) -> int:
@@ -75,7 +87,7 @@ def _doctor(chosen: settings.Doctor) -> int:
 
 
 def _migrate(chosen: settings.Migrate) -> int:
-    from experiment_operator.migrate import migrate  # noqa: PLC0415
+    from experiment_operator.commands.migrate import migrate  # noqa: PLC0415
 
     return migrate(chosen)
 
@@ -103,9 +115,9 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "worker": (settings.Worker, _serve),
     "api": (settings.Api, _serve),
     "all": (settings.All, _serve),
-    "history": (settings.History, _ask),
-    "plan": (settings.PlanFiles, _ask),
-    "why": (settings.Why, _ask),
+    "history": (settings.History, _history),
+    "plan": (settings.PlanFiles, _plan),
+    "why": (settings.Why, _why),
     "render": (settings.Render, _render),
     "crd": (settings.Crd, _crd),
     "doctor": (settings.Doctor, _doctor),

@@ -22,7 +22,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiment_operator.migrate import take_over
+from experiment_operator.commands.migrate import take_over
 from experiment_operator.settings import Migrate
 from experiments.names import CHILD_SUFFIXES, EXPERIMENT_ANNOTATION
 from experiments.options import Options

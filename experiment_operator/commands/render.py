@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from experiment_operator.files import STDIN, read
+from experiment_operator.commands.files import STDIN, read
 from experiment_operator.resources import TEMPLATES
 from experiment_operator.settings import Render
 from experiments import yaml as documents

@@ -6,21 +6,26 @@ whose kubeconfig has a certificate instead of a token has to name a token.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
+from experiment_operator.commands.output import Printer
 from experiment_operator.settings import Asking
 from kube.credentials import login
 from kube.errors import KubeError
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _BEHIND_PROXY = "X-Experiment-Operator-Authorization"
+
+S = TypeVar("S", bound=Asking)
 
 
 class ApiError(Exception):
@@ -118,3 +123,19 @@ def _words(response: httpx.Response) -> str:
             " Without a token in the kubeconfig, name one: --token, or EXPERIMENT_OPERATOR_TOKEN in the environment."
         )
     return str(words)
+
+
+def ask(settings: S, answer: Callable[[S, Remote, Printer], Awaitable[int]]) -> int:
+    """Returns 0; 1 when the api does not answer as it should, or says of a file that it would not work."""
+    try:
+        return asyncio.run(_ask(settings, answer))
+    except ApiError as error:
+        print(f"experiment-operator: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _ask(settings: S, answer: Callable[[S, Remote, Printer], Awaitable[int]]) -> int:
+    async with remote(settings) as api:
+        return await answer(settings, api, Printer(settings.output))

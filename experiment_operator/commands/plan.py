@@ -1,0 +1,88 @@
+"""The command `plan`: what applying files would change, as the api says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from difflib import unified_diff
+from typing import Any
+
+from experiment_operator.commands.api_client import ApiError, Remote, ask
+from experiment_operator.commands.files import read
+from experiment_operator.commands.output import Printer
+from experiment_operator.settings import PlanFiles
+from experiments.names import APPLIED
+
+_SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow")}
+_MOST_LINES = 20
+
+
+def plan(settings: PlanFiles) -> int:
+    """Returns as `api_client.ask` does."""
+    return ask(settings, _plan)
+
+
+async def _plan(settings: PlanFiles, api: Remote, out: Printer) -> int:
+    problems: list[str] = []
+    found = [document for file in settings.file for document in read(file, str(file), problems)]
+    if problems or not found:
+        print("\n".join(problems or ["no Experiment in there"]), file=sys.stderr)
+        return 2
+    fine = True
+    for document in found:
+        if isinstance(document.content, dict) and isinstance(document.content.get("metadata"), dict):
+            document.content["metadata"].setdefault("namespace", api.namespace)
+        try:
+            answer = await api.post("/plan", json.dumps(document.content).encode())
+        except ApiError as error:
+            raise ApiError(f"{document.where}: {error}") from None
+        fine = fine and not answer["refusals"] and not answer["problems"]
+        if out.for_people:
+            print_plan(answer, out)
+        else:
+            out.document(answer)
+    return 0 if fine else 1
+
+
+def print_plan(plan: dict[str, Any], out: Printer) -> None:
+    title = "nothing would change" if not plan["needed"] else f"would be reconciled: {', '.join(plan['reasons'])}"
+    out.line((f"Experiment {plan['namespace']}/{plan['name']}", "bold"), f"  {title}")
+    for change in plan["changes"]:
+        _print_change(change, out)
+    for refusal in plan["refusals"]:
+        out.line(("  refused  ", "red"), f"{refusal['path']}: {refusal['message']}")
+    for problem in plan["problems"]:
+        out.line(("  problem  ", "red"), f"{problem['reason']}: {problem['message']}")
+    for warning in plan["warnings"]:
+        out.line(("  warning  ", "yellow"), f"{warning['path']}: {warning['message']}")
+
+
+def _print_change(change: dict[str, Any], out: Printer) -> None:
+    sign, colour = _SIGNS.get(change["verb"], ("~", "yellow"))
+    what = {"addFinalizer": "add finalizer to", "removeFinalizer": "remove finalizer of"}.get(
+        change["verb"], change["verb"]
+    )
+    out.line((f"  {sign} {what} {change['kind']} {change['namespace']}/{change['name']}", colour))
+    for field in change["fields"] if change["verb"] == "change" else ():
+        if APPLIED not in field["path"]:  # a digest says nothing to people
+            _print_difference(field, out)
+
+
+def _print_difference(field: dict[str, Any], out: Printer) -> None:
+    """On one line where that is enough, else line by line."""
+    before, after = _lines(field["current"]), _lines(field["planned"])
+    if max(len(before), len(after)) == 1:
+        out.line(f"      {field['path']}: ", (before[0], "red"), " → ", (after[0], "green"))
+        return
+    out.line(f"      {field['path']}:")
+    changed = [line for line in unified_diff(before, after, n=0, lineterm="") if line[:2] not in {"--", "++", "@@"}]
+    for line in changed[:_MOST_LINES]:
+        out.line((f"        {line}", "red" if line[0] == "-" else "green"))
+    if len(changed) > _MOST_LINES:
+        out.line(f"        … and {len(changed) - _MOST_LINES} lines more")
+
+
+def _lines(value: Any) -> list[str]:
+    if isinstance(value, str) and "\n" in value:
+        return value.splitlines()
+    return json.dumps(value, indent=2 if isinstance(value, dict | list) else None, ensure_ascii=False).splitlines()
