@@ -81,7 +81,7 @@ def _why(chosen: settings.Why) -> int:
 
 
 def _doctor(chosen: settings.Doctor) -> int:
-    from experiment_operator.doctor import doctor  # noqa: PLC0415
+    from experiment_operator.doctor.command import doctor  # noqa: PLC0415
 
     return doctor(chosen)
 

@@ -17,8 +17,8 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiment_operator.doctor import examine
-from experiment_operator.findings import Finding, Verdict
+from experiment_operator.doctor.command import examine
+from experiment_operator.doctor.report import Finding, Verdict
 from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster

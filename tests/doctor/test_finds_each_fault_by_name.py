@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiment_operator.findings import Verdict
+from experiment_operator.doctor.report import Verdict
 from experiment_operator.rbac import permissions
 from experiment_operator.settings import All
 from kube.errors import NotServed

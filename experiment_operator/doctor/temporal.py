@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from experiment_operator.findings import Findings, Patient, fault, ok, warning
+from experiment_operator.doctor.report import Findings, Patient, fault, ok, warning
 from temporal.client import connect
 
 _CALL = timedelta(seconds=5)

@@ -1,6 +1,6 @@
 """The part of `doctor` that is about the API server: permissions, kinds, and Testkube's namespace.
 
-Templates are in `doctor_templates`.
+Templates are in `templates`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import yaml
 
 from crds import experiment_crd as bundled_crd
 from experiment_operator import rbac
-from experiment_operator.findings import Finding, Findings, Patient, fault, ok, warning
+from experiment_operator.doctor.report import Finding, Findings, Patient, fault, ok, warning
 from experiment_operator.rbac import Permission
 from experiments.drift import differences
 from experiments.options import OWN_NAMESPACE

@@ -1,6 +1,6 @@
 """`experiment-operator doctor`: goes along the whole chain, in its order, and says in one line each what was found.
 
-The checks are in the modules `doctor_…`, what they hand on is in `findings`. They write nothing anywhere.
+The checks are in the modules beside this one, what they hand on is in `report`. They write nothing anywhere.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from temporalio.service import RPCError
 
-from experiment_operator import doctor_kubernetes as kubernetes
-from experiment_operator import doctor_templates, doctor_webhook, logs, settings
-from experiment_operator import doctor_temporal as temporal
-from experiment_operator.findings import Check, Finding, Patient, Verdict, fault, ok, unchecked
+from experiment_operator import logs, settings
+from experiment_operator.doctor import kubernetes, templates, temporal, webhook
+from experiment_operator.doctor.report import Check, Finding, Patient, Verdict, fault, ok, unchecked
 from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError
@@ -35,12 +34,12 @@ _CHECKS = (
     Check("permissions", (_API_SERVER,), kubernetes.permissions),
     Check("Experiment CRD", (_API_SERVER,), kubernetes.experiment_crd),
     Check(_TESTKUBE, (_API_SERVER,), kubernetes.testkube),
-    Check("templates", (_TESTKUBE,), doctor_templates.templates),
+    Check("templates", (_TESTKUBE,), templates.templates),
     Check("agent runtime", (_API_SERVER,), kubernetes.agent_runtime),
     Check(_TEMPORAL, (_SETTINGS,), temporal.server),
     Check(_NAMESPACE, (_TEMPORAL,), temporal.namespace),
     Check("task queue", (_NAMESPACE,), temporal.task_queue),
-    Check("webhook", (_API_SERVER,), doctor_webhook.webhook),
+    Check("webhook", (_API_SERVER,), webhook.webhook),
 )
 _PATIENCE_SECONDS = 15.0
 
