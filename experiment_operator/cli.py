@@ -99,13 +99,13 @@ def _crd(_: settings.Crd) -> None:
 
 
 def _demo(_: settings.Demo) -> int:
-    from experiment_operator.demo import demo  # noqa: PLC0415
+    from experiment_operator.local.demo import demo  # noqa: PLC0415
 
     return demo()
 
 
 def _dev(_: settings.Dev) -> int:
-    from experiment_operator.dev import dev  # noqa: PLC0415
+    from experiment_operator.local.dev import dev  # noqa: PLC0415
 
     return dev()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiment_operator import compose
+from experiment_operator.local import compose
 from localcluster import LocalCluster
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from experiment_operator.stack import NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
+from experiment_operator.local.stack import NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
 from localcluster.tools import tool
 
 _ENV = Path(".local") / "env"

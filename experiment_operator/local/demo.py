@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import yaml
 
-from experiment_operator.stack import (
+from experiment_operator.local.stack import (
     AGENT_URL,
     NAMESPACE,
     SAMPLE,
