@@ -89,6 +89,9 @@ def _comma_separated(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+# An empty variable is none, as OpenTelemetry has it. So a kustomization can take back what another sets.
+OptionalUrl: TypeAlias = Annotated[HttpUrl | None, BeforeValidator(lambda value: value or None)]
+
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
@@ -126,13 +129,18 @@ class ServiceSettings(Command):
         int, Field(ge=0, le=65535, description="port for /metrics, /healthz and /readyz; 0 is any free one")
     ] = 9464
     otel_exporter_otlp_endpoint: Annotated[
-        HttpUrl | None,
-        BeforeValidator(lambda value: value or None),  # OpenTelemetry takes an empty variable for none
+        OptionalUrl,
         Field(description="URL of an OTLP receiver (HTTP, usually port 4318) for traces; without it there are none"),
     ] = None
 
 
 class ReconcilingSettings(GenerationSettings, ServiceSettings):
+    testkube_api_url: Annotated[
+        OptionalUrl,
+        Field(
+            description="URL of Testkube's API server; without it, executions of a deleted Experiment are not stopped"
+        ),
+    ] = None
     temporal_task_queue: Annotated[str, Field(min_length=1, description="where workflows and workers meet")] = (
         "experiment-operator"
     )

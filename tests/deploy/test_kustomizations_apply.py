@@ -80,6 +80,15 @@ def test_what_a_service_or_policy_selects_exists(built):
             assert any(selector.items() <= labels.items() for labels in pods), (name, selector)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_pods_may_reach_what_the_settings_name(built, name):
+    (config,) = of(built(name), "ConfigMap")
+    policies = [policy["spec"] for policy in of(built(name), "NetworkPolicy")]
+    let_out = {port["port"] for spec in policies for rule in spec.get("egress", ()) for port in rule["ports"]}
+    for setting in ("TEMPORAL_ADDRESS", "TESTKUBE_API_URL"):
+        assert int(config["data"][setting].rpartition(":")[2]) in let_out
+
+
 def test_temporal_cloud_reads_its_credentials_from_a_secret(built):
     for container in containers(built("overlays/temporal-cloud")):
         assert {"secretRef": {"name": "temporal-cloud"}} in container["envFrom"]

@@ -56,7 +56,11 @@ def _settings(objects):
 
 async def test_each_kustomization_does_what_its_heading_says(kustomized):
     said = [_settings(objects) for objects in kustomized.values()]
-    assert {each["TESTKUBE_NAMESPACE"] for each in said} == {"testkube", "evaluations", "."}
+    assert {(each["TESTKUBE_NAMESPACE"], each["TESTKUBE_API_URL"]) for each in said} == {
+        ("testkube", "http://testkube-api-server.testkube:8088"),
+        ("evaluations", "http://testkube-api-server.evaluations:8088"),
+        (".", ""),
+    }
     assert any(each.get("TEMPORAL_TLS") == "true" for each in said)
     mounted = set()
     for objects in kustomized.values():
