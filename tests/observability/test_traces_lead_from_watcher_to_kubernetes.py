@@ -48,7 +48,7 @@ async def test_other_traces_begin_with_a_request_to_the_api(service, api, receiv
 def test_without_a_receiver_nothing_of_opentelemetry_is_loaded():
     code = """
 import sys
-import experiment_operator.service, watcher.main, worker.main
+import experiment_operator.process, watcher.main, worker.main
 sys.exit(any("opentelemetry" in name for name in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
