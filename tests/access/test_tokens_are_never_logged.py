@@ -13,7 +13,7 @@ import pytest
 # The command, with a defect in the middle of a request.
 _BROKEN = """
 import sys
-from api.dependencies import Caller
+from api.auth.dependencies import Caller
 from experiment_operator.cli import main
 
 async def broken(caller, namespaces):
