@@ -16,15 +16,17 @@ from experiments.errors import (
     AgentWithoutA2A,
     ExperimentTooLarge,
     GatewayMissing,
+    InvalidExpression,
     InvalidSchedule,
     NameConflict,
     Problem,
     TemplateMissing,
 )
-from experiments.models import ExperimentSpec, Metric
-from experiments.plan import check_name, plan
+from experiments.models import ExperimentSpec
+from experiments.plan import Plan, check_name, plan
 from experiments.schedule import shortest_pause
 from experiments.snapshot import Snapshot, Subject
+from experiments.warnings import FieldMessage, metrics
 
 AgentCheck = Literal["refuse", "warn"]
 
@@ -36,6 +38,7 @@ _FIELDS: dict[type[Problem], str] = {
     AgentWithoutA2A: "spec.agentRef",
     ExperimentTooLarge: "spec",
     GatewayMissing: "spec.aiGatewayRef",
+    InvalidExpression: "spec.env",
     InvalidSchedule: "spec.schedule",
     NameConflict: "metadata.name",
     TemplateMissing: "spec",
@@ -45,27 +48,14 @@ _VARYING = (ExperimentTooLarge, TemplateMissing)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """`path` is written as kubectl writes it, like `spec.scenarios[0].name`."""
-
-    path: str
-    sentence: str
-    fault: str = ""
-    """Tells that it is the same one as before, where its sentence may have changed."""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.sentence}"
-
-
-@dataclass(frozen=True, slots=True)
 class Review:
     """`problems` are reasons to refuse, `warnings` are not. `unread` is one whose spec breaks the models' rules.
 
     Nothing else is known of that: where it is mended, other problems show that may have been there before.
     """
 
-    problems: tuple[Finding, ...] = ()
-    warnings: tuple[Finding, ...] = ()
+    problems: tuple[FieldMessage, ...] = ()
+    warnings: tuple[FieldMessage, ...] = ()
     unread: bool = False
 
     def since(self, before: Review) -> Review:
@@ -82,28 +72,30 @@ def review(snapshot: Snapshot, *, agent_check: AgentCheck = "refuse") -> Review:
     spec, snapshot = subject.spec, replace(snapshot, subject=subject)
     if spec is None:
         return Review(tuple(_finding("spec", line) for line in subject.errors), unread=True)
-    problems: list[Finding] = []
-    warnings: list[Finding] = []
-    for problem in _problems(snapshot, spec):
+    problems: list[FieldMessage] = []
+    warnings: list[FieldMessage] = []
+    made = plan(snapshot)
+    for problem in _problems(made, spec):
         path = _FIELDS.get(type(problem))
         fault = problem.reason if isinstance(problem, _VARYING) else ""
         (warnings if path is None else problems).append(_finding(path or "spec", str(problem), fault))
     _review_agent(snapshot, problems if agent_check == "refuse" else warnings, warnings)
-    warnings += _warnings(subject, spec)
+    warnings += [*made.warnings, *_warnings(subject, spec)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
-def _finding(path: str, sentence: str, fault: str = "") -> Finding:
+def _finding(path: str, sentence: str, fault: str = "") -> FieldMessage:
     """With the path from the sentence, where that begins with one."""
     found, colon, rest = sentence.partition(": ")
     if colon and found.startswith(("spec", "metadata")) and " " not in found:
         path, sentence = found, rest
-    return Finding(path, sentence, fault)
+    return FieldMessage(path, sentence, fault)
 
 
-def _problems(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Problem]:
+def _problems(made: Plan, spec: ExperimentSpec) -> Iterator[Problem]:
     """The plan's, and names that are taken, for which the plan does not look while anything else is in the way."""
-    yield from plan(snapshot).problems
+    yield from made.problems
+    snapshot = made.snapshot
     *others, trigger = snapshot.subject.placement.children
     for child in [*others, trigger] if spec.wants_trigger else others:
         try:
@@ -112,32 +104,32 @@ def _problems(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Problem]:
             yield problem
 
 
-def _review_agent(snapshot: Snapshot, missing: list[Finding], warnings: list[Finding]) -> None:
+def _review_agent(snapshot: Snapshot, missing: list[FieldMessage], warnings: list[FieldMessage]) -> None:
     try:
         agent = resolve.agent_url(snapshot)
     except Problem:
         return  # the plan has it
     if agent.reason == "AgentNotFound":
-        missing.append(Finding("spec.agentRef", f"{snapshot.subject.agent} does not exist."))
+        missing.append(FieldMessage("spec.agentRef", f"{snapshot.subject.agent} does not exist."))
     elif agent.reason in {"AgentNotReady", "AgentSpec"}:
-        warnings.append(Finding("spec.agentRef", agent.message))
+        warnings.append(FieldMessage("spec.agentRef", agent.message))
 
 
-def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[Finding]:
-    if (undecided := list(_without_threshold(spec))) and not _default_is_chosen(subject, spec):
+def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[FieldMessage]:
+    if (undecided := [each for each in metrics(spec) if each.threshold is None]) and not _default_is_chosen(
+        subject, spec
+    ):
         what = ", ".join(dict.fromkeys(metric.metric_name for metric in undecided))
         words = f"some metrics have no threshold ({what}), and none is set for all: {spec.default_threshold} is used."
-        yield Finding("spec.defaultThreshold", words)
+        yield FieldMessage("spec.defaultThreshold", words)
     if spec.trigger and spec.wants_trigger and spec.trigger.event == "modified":
-        words = "modified also fires when the Deployment is scaled; deployment-image-update fires on a new image only."
-        yield Finding("spec.trigger.event", words)
+        words = (
+            "modified also fires when the Deployment is scaled, and then waits in vain for a rollout; "
+            "deployment-image-update fires on a new image only."
+        )
+        yield FieldMessage("spec.trigger.event", words)
     if spec.schedule and (pause := shortest_pause(spec.schedule)) < _SHORT_PAUSE_MINUTES:
-        yield Finding("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
-
-
-def _without_threshold(spec: ExperimentSpec) -> Iterator[Metric]:
-    steps = (step for scenario in (spec.inline.scenarios if spec.inline else ()) for step in scenario.steps)
-    return (metric for step in steps for metric in step.metrics or () if metric.threshold is None)
+        yield FieldMessage("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
 
 
 def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:

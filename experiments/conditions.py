@@ -29,6 +29,7 @@ class Reason(StrEnum):
     # Fine, or fine for now.
     RECONCILED = "Reconciled"
     APPLIED = "Applied"
+    APPLIED_WITH_WARNINGS = "AppliedWithWarnings"
     PARAMETERS_UNFILLED = "ParametersUnfilled"
     AGENT_READY = "AgentReady"
     AGENT_NOT_READY = "AgentNotReady"
@@ -39,6 +40,7 @@ class Reason(StrEnum):
     # What stands in the way: the leaves of `experiments.errors`.
     INVALID_SPEC = "InvalidSpec"
     INVALID_SCHEDULE = "InvalidSchedule"
+    INVALID_EXPRESSION = "InvalidExpression"
     EXPERIMENT_TOO_LARGE = "ExperimentTooLarge"
     AGENT_WITHOUT_A2A = "AgentWithoutA2A"
     GATEWAY_MISSING = "GatewayMissing"
@@ -49,6 +51,7 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     CHILD_TERMINATING = "ChildTerminating"
     CLEANUP_PENDING = "CleanupPending"
+    TESTKUBE_UNAVAILABLE = "TestkubeUnavailable"
     NAMESPACE_MISSING = "NamespaceMissing"
     REJECTED = "Rejected"
     FORBIDDEN = "Forbidden"

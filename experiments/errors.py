@@ -4,6 +4,7 @@
     ├── Terminal                   only a change of the Experiment, or of what it names, helps: the run fails
     │   ├── InvalidSpec            the spec breaks a rule that the CRD states
     │   ├── InvalidSchedule        no scheduler takes the cron expression or the time zone
+    │   ├── InvalidExpression      `spec.env` holds an expression that Testkube cannot evaluate
     │   ├── ExperimentTooLarge     experiment.json does not fit into a ConfigMap
     │   └── AgentWithoutA2A        the Agent speaks protocols, but not the one evaluations use
     └── Curable                    time or another object helps: the run stays open and looks again
@@ -15,6 +16,7 @@
         ├── NameConflict           something else has the name of a child
         ├── ChildTerminating       a child is being deleted by somebody and has to be gone first
         ├── CleanupPending         children of a deleted Experiment are still there
+        ├── TestkubeUnavailable    Testkube does not answer: what still runs could not be aborted
         ├── NamespaceMissing       Testkube's namespace does not exist
         ├── Rejected               the API server refuses a generated object: another version of its CRD is installed
         ├── Forbidden              the API server does not allow this service to do it
@@ -50,6 +52,9 @@ class InvalidSpec(Terminal): ...
 class InvalidSchedule(Terminal): ...
 
 
+class InvalidExpression(Terminal): ...
+
+
 class ExperimentTooLarge(Terminal): ...
 
 
@@ -82,6 +87,10 @@ class ChildTerminating(Curable): ...
 
 
 class CleanupPending(Curable): ...
+
+
+class TestkubeUnavailable(Curable):
+    __test__ = False
 
 
 class NamespaceMissing(Curable): ...

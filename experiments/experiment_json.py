@@ -47,7 +47,8 @@ def _reference(reference: Reference) -> dict[str, Any]:
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:
-    return _set(name=call.name, args=call.args)
+    # The phases refuse the whole file where a tool call has no arguments at all.
+    return {"name": call.name, "args": call.args or {}}
 
 
 def _metric(metric: Metric) -> dict[str, Any]:

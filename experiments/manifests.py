@@ -15,12 +15,28 @@ from experiments.errors import ExperimentTooLarge, TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
 from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
-from experiments.resolve import OTLP_VARIABLE
+from experiments.resolve import CONVEYED, OTLP_VARIABLE, Judge
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Subject
 from kube.objects import Object, ObjectRef
 
 FILE_KEY = "experiment.json"
+
+_ANY_CHANGE = "modified"
+EVENTS = frozenset(
+    {
+        "created",
+        _ANY_CHANGE,
+        "deleted",
+        "deployment-scale-update",
+        "deployment-image-update",
+        "deployment-env-update",
+        "deployment-containers-modified",
+        "deployment-generation-modified",
+        "deployment-resource-modified",
+    }
+)
+"""What Testkube can be triggered by that happens to a Deployment."""
 _CONFIG_MAP_LIMIT = 1024 * 1024
 # Without these a phase cannot do its work, so a template that does not take them cannot be meant.
 _ESSENTIAL = {"run": ("agentUrl",), "setup": ("bucket", "key", "datasetUrl")}
@@ -36,8 +52,10 @@ class Inputs:
     """What a TestWorkflow is made from besides the spec; `parameters` per phase, as its template declares them."""
 
     agent_url: str
-    judge_base_url: str | None
+    judge: Judge
     otlp_endpoint: str | None
+    observed: bool
+    """Whether telemetry has somewhere to go."""
     parameters: dict[str, dict[str, Any]]
 
 
@@ -59,8 +77,7 @@ def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs, config
         source = {"name": subject.placement.config_map.name, "key": FILE_KEY}
         path = subject.options.experiment_file
         body["content"] = {"files": [{"path": path, "contentFrom": {"configMapKeyRef": source}}]}
-    if env := _environment(spec, inputs.otlp_endpoint):
-        body["container"] = {"env": env}
+    body["container"] = {"env": _environment(spec, inputs)}
     if spec.schedule:
         body["events"] = [{"cronjob": spec.schedule.model_dump(exclude_none=True)}]
     values = _values(subject, spec, inputs)
@@ -75,16 +92,20 @@ def test_trigger(subject: Subject, spec: ExperimentSpec, config_map: Object | No
     if spec.trigger is None:
         raise ValueError(f"{subject.ref} asks for no trigger")
     workflow, agent = subject.placement.test_workflow, subject.agent
+    event = spec.trigger.event if spec.trigger.event in EVENTS else _ANY_CHANGE
     body: dict[str, Any] = {
         "resource": "deployment",
         # A name without a namespace would match in every one.
         "resourceSelector": {"name": agent.name, "namespace": agent.namespace},
-        "event": spec.trigger.event,
+        "event": event,
         "action": "run",
         "execution": "testworkflow",
         "testSelector": {"name": workflow.name, "namespace": workflow.namespace},
         "disabled": False,
     }
+    wait = spec.trigger.wait_for_rollout
+    if wait.enabled and (conditions := _awaited(event)):
+        body["conditionSpec"] = {"timeout": wait.timeout_seconds, "delay": 1, "conditions": conditions}
     if spec.trigger.concurrency_policy:
         body["concurrencyPolicy"] = spec.trigger.concurrency_policy.lower()
     return _child(subject, subject.placement.test_trigger, config_map, {"spec": body})
@@ -102,13 +123,13 @@ def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
 
 def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str, str]:
     """Every parameter that templates of the wild are known to take, where there is a value for it."""
+    injected = {OTLP_VARIABLE: inputs.otlp_endpoint, "OPENAI_BASE_URL": inputs.judge.url, "OPENAI_API_KEY": None}
+    conveyed = {name: _conveyed(spec, variable, injected[variable]) for name, variable in CONVEYED.items()}
     values = {
         "agentUrl": inputs.agent_url,
         "experimentName": subject.meta.name,
-        "otelExporterOtlpEndpoint": _otlp_parameter(spec, inputs.otlp_endpoint),
-        "openAiBasePath": inputs.judge_base_url,
-        "openApiBasePath": inputs.judge_base_url,
         "model": spec.judge_model,
+        **conveyed,
     }
     if spec.dataset and spec.dataset.s3:
         values |= {"bucket": spec.dataset.s3.bucket, "key": spec.dataset.s3.key}
@@ -136,20 +157,46 @@ def _use(ref: ObjectRef, declared: dict[str, Any], values: dict[str, str], essen
     return {"name": ref.name, **({"config": config} if config else {})}
 
 
-def _environment(spec: ExperimentSpec, otlp_endpoint: str | None) -> list[dict[str, Any]]:
+def _environment(spec: ExperimentSpec, inputs: Inputs) -> list[dict[str, Any]]:
     """What is injected, then the user's own, which wins."""
+    # The image's `uv run` would otherwise rebuild its package at each start, which takes the internet.
+    injected = {"UV_NO_SYNC": "1"}
+    if inputs.otlp_endpoint:
+        injected[OTLP_VARIABLE] = inputs.otlp_endpoint
+    if not inputs.observed:
+        # Without an endpoint the run phase would try to send each span to localhost, again and again, for minutes.
+        injected["OTEL_SDK_DISABLED"] = "true"
+    variables = {name: EnvVar(name=name, value=value) for name, value in injected.items()}
     own = {variable.name: variable for variable in spec.env or ()}
-    injected = [EnvVar(name=OTLP_VARIABLE, value=otlp_endpoint)] if otlp_endpoint and OTLP_VARIABLE not in own else []
-    return [v.model_dump(by_alias=True, exclude_none=True) for v in (*injected, *own.values())]
+    first = {name: variable for name, variable in variables.items() if name not in own}
+    return [v.model_dump(by_alias=True, exclude_none=True) for v in (first | own).values()]
 
 
-def _otlp_parameter(spec: ExperimentSpec, otlp_endpoint: str | None) -> str | None:
-    """A template's own environment beats the workflow's, so the endpoint goes in as a parameter as well.
+def _conveyed(spec: ExperimentSpec, variable: str, injected: str | None) -> str | None:
+    """What a template's parameter is passed that stands for `variable`: a step's own environment beats the workflow's.
 
-    One that the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either.
+    What the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either. Without any
+    key the judge's client refuses to start, although a gateway inside the cluster may ask for none.
     """
-    own = next((variable for variable in spec.env or () if variable.name == OTLP_VARIABLE), None)
-    return own.value if own else otlp_endpoint
+    own = spec.variable(variable)
+    if own is not None and own.value_from is not None:
+        return None
+    value = own.value if own is not None else injected
+    return value or ("unused" if variable == "OPENAI_API_KEY" else None)
+
+
+def _awaited(event: str) -> list[dict[str, Any]]:
+    """The conditions of the Deployment for which a run waits, so that it meets the new pods and not the old.
+
+    A trigger fires when a rollout begins. `ttl` is the greatest age in seconds of a condition: without it, Progressing
+    is still true from the rollout before. Scaling does not renew Progressing, and what is deleted becomes nothing.
+    """
+    if event == "deleted":
+        return []
+    available = {"type": "Available", "status": "True"}
+    if event == "deployment-scale-update":
+        return [available]
+    return [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "ttl": 10}, available]
 
 
 def _child(subject: Subject, ref: ObjectRef, config_map: Object | None, body: dict[str, Any]) -> Object:

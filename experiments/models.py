@@ -258,20 +258,25 @@ class EnvVar(Part):
         return self
 
 
+class WaitForRollout(PartWithDefaults):
+    enabled: StrictBool = True
+    timeout_seconds: Annotated[int, Field(strict=True, ge=1, le=600)] = 120
+
+
 class Trigger(PartWithDefaults):
+    """`event` is any word: one that is no event of Testkube's stands for `modified`, as every word does upstream."""
+
     enabled: StrictBool = False
-    event: Literal[
-        "created",
-        "modified",
-        "deleted",
-        "deployment-scale-update",
-        "deployment-image-update",
-        "deployment-env-update",
-        "deployment-containers-modified",
-        "deployment-generation-modified",
-        "deployment-resource-modified",
+    event: Annotated[
+        str,
+        Field(max_length=63),
+        _matches(
+            "[A-Za-z]([-_A-Za-z0-9]*[A-Za-z0-9])?",
+            "must be letters, digits, '-' and '_', beginning with a letter and ending with a letter or digit",
+        ),
     ] = "modified"
     concurrency_policy: Literal["Allow", "Forbid", "Replace"] | None = None
+    wait_for_rollout: WaitForRollout = WaitForRollout()
 
 
 class Schedule(Part):
@@ -314,6 +319,14 @@ class ExperimentSpec(PartWithDefaults):
     @property
     def wants_trigger(self) -> bool:
         return self.trigger is not None and self.trigger.enabled
+
+    @property
+    def forbids_concurrency(self) -> bool:
+        return self.trigger is not None and self.trigger.enabled and self.trigger.concurrency_policy == "Forbid"
+
+    def variable(self, name: str) -> EnvVar | None:
+        """The user's own environment variable of this name."""
+        return next((variable for variable in self.env or () if variable.name == name), None)
 
 
 class Condition(Part):

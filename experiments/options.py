@@ -22,12 +22,14 @@ class PhaseTemplates:
 class Options:
     """`testkube_namespace` is where Testkube reads its objects, or `.` for each Experiment's own namespace.
 
-    `experiment_file` is where the phases read experiment.json; images of the wild differ in it.
+    `experiment_file` is where the phases read experiment.json; images of the wild differ in it. `aborts_executions`
+    says that Testkube's API can be called, so that what still runs of a deleted Experiment is aborted.
     """
 
     testkube_namespace: str = "testkube"
     templates: PhaseTemplates = field(default_factory=PhaseTemplates)
-    experiment_file: str = "/app/data/datasets/experiment.json"
+    experiment_file: str = "/data/datasets/experiment.json"
+    aborts_executions: bool = False
 
     def testkube_namespace_for(self, namespace: str) -> str:
         return namespace if self.testkube_namespace == OWN_NAMESPACE else self.testkube_namespace

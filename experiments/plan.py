@@ -14,15 +14,25 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
-from experiments import manifests, resolve
+from experiments import expressions, manifests, resolve
 from experiments.conditions import ConditionType, Report, condition
 from experiments.drift import Difference, differences
-from experiments.errors import ChildTerminating, InvalidSpec, NameConflict, Problem, Terminal, TestkubeMissing
+from experiments.errors import (
+    ChildTerminating,
+    CleanupPending,
+    InvalidExpression,
+    InvalidSpec,
+    NameConflict,
+    Problem,
+    Terminal,
+    TestkubeMissing,
+)
 from experiments.models import Condition, ExperimentSpec
 from experiments.names import APPLIED, CHILD_SUFFIXES, FINALIZER
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
+from experiments.warnings import FieldMessage, trigger_warnings, workflow_warnings
 from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, ref_of
 
 _P = ParamSpec("_P")
@@ -38,6 +48,7 @@ class Step(StrEnum):
     APPLY_TEST_TRIGGER = "apply_test_trigger"
     DELETE_TEST_TRIGGER = "delete_test_trigger"
     DELETE_TEST_WORKFLOW = "delete_test_workflow"
+    ABORT_EXECUTIONS = "abort_executions"
     DELETE_CONFIG_MAP = "delete_config_map"
     REMOVE_FINALIZER = "remove_finalizer"
 
@@ -70,6 +81,8 @@ class Action:
     def __str__(self) -> str:
         if self.ref.resource not in CHILD_SUFFIXES:
             return f"{'add' if self.step == Step.ADD_FINALIZER else 'remove'} finalizer {FINALIZER}"
+        if self.step == Step.ABORT_EXECUTIONS:
+            return f"abort executions of {self.ref}"
         if self.manifest is None:
             return f"delete {self.ref}"
         if self.live is None:
@@ -83,14 +96,16 @@ class Plan:
     """`actions` in order; `report` is the status once they are done, None when there is nothing to report to.
 
     `problems` are what keeps the Experiment from being Ready, the most hopeless first. `warnings` do not. `manifests`
-    are all objects that there should be, as far as they can be generated.
+    are all objects that there should be, as far as they can be generated. `unfilled` are the parameters of templates,
+    as `template: parameter`, that have no default and that nobody sets.
     """
 
     snapshot: Snapshot
     actions: tuple[Action, ...] = ()
     report: Report | None = None
     problems: tuple[Problem, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[FieldMessage, ...] = ()
+    unfilled: tuple[str, ...] = ()
     inputs: manifests.Inputs | None = field(default=None, repr=False)
     manifests: tuple[Object, ...] = field(default=(), repr=False)
 
@@ -128,14 +143,32 @@ def plan(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem] = MappingProx
 
 
 def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan:
-    """Beside the Experiment, Kubernetes' garbage collector does it; elsewhere the finalizer waits for this."""
+    """What the finalizer waits for, also beside the Experiment: the garbage collector knows no order.
+
+    What is to be deleted next waits for what is being deleted: a trigger whose workflow is gone would have Testkube
+    drop other triggers of the same event. Only when nothing can begin any more, what still runs is aborted: an
+    execution whose ConfigMap is gone before its pod has begun would wait for it for ever.
+    """
     subject = snapshot.subject
     if FINALIZER not in subject.meta.finalizers:
         return Plan(snapshot)
-    if failures:
-        problems = _most_hopeless_first(failures.values())
+    going = [r for r in snapshot.own_children if "deletionTimestamp" in (snapshot.get(r) or {})["metadata"]]
+    pending = [CleanupPending(f"Still there: {', '.join(map(str, going))}.")] if going else []
+    if problems := _most_hopeless_first([*failures.values(), *pending]):
         return Plan(snapshot, report=_kept_report(snapshot, _ready(problems)), problems=problems)
-    return Plan(snapshot, (*_deletions(snapshot, snapshot.own_children), Action(Step.REMOVE_FINALIZER, subject.ref)))
+    config_maps, others = _split(snapshot.own_children)
+    actions = _deletions(snapshot, others)
+    if subject.options.aborts_executions and snapshot.own_children:
+        workflows = (ref for ref in (*subject.known_children, *others) if ref.resource == TEST_WORKFLOW)
+        actions += [Action(Step.ABORT_EXECUTIONS, ref) for ref in dict.fromkeys(workflows)]
+    actions += _deletions(snapshot, config_maps)
+    return Plan(snapshot, (*actions, Action(Step.REMOVE_FINALIZER, subject.ref)))
+
+
+def _split(children: Iterable[ObjectRef]) -> tuple[list[ObjectRef], list[ObjectRef]]:
+    """The ConfigMaps, and the rest."""
+    found = list(children)
+    return [r for r in found if r.resource == CONFIG_MAP], [r for r in found if r.resource != CONFIG_MAP]
 
 
 def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
@@ -199,29 +232,31 @@ class _Reconciliation:
         self.placement = snapshot.subject.placement
         self.actions: list[Action] = []
         self.problems: dict[ConditionType, list[Problem]] = {kind: [] for kind in ConditionType}
-        self.warnings: list[str] = []
+        self.warnings: dict[ConditionType, list[FieldMessage]] = {
+            ConditionType.WORKFLOW_READY: list(workflow_warnings(snapshot, spec)),
+            ConditionType.TRIGGER_READY: list(trigger_warnings(snapshot, spec)),
+        }
+        self.unfilled: list[str] = []
         self.manifests: list[Object] = []
+        self.judge: resolve.Judge | None = None
         self.agent: resolve.AgentUrl | None = None
 
     def plan(self) -> Plan:
-        needs_finalizer = not self.placement.owned or any(
-            r.namespace != self.subject.ref.namespace for r in self._all()
-        )
-        has_finalizer = FINALIZER in self.subject.meta.finalizers
-        if needs_finalizer and not has_finalizer:
+        if FINALIZER not in self.subject.meta.finalizers:
             self._add(ConditionType.READY, Step.ADD_FINALIZER, self.subject.ref)
         inputs = self._inputs()
         if not self.problems[ConditionType.READY]:
             self._children(inputs)
         if not self._blocked:
-            self._move_out(has_finalizer or needs_finalizer)
+            self._move_out()
         problems = _most_hopeless_first(p for found in self.problems.values() for p in found)
         return Plan(
             self.snapshot,
             tuple(self.actions),
             self._report(problems),
             problems,
-            tuple(self.warnings),
+            tuple(warning for found in self.warnings.values() for warning in found),
+            tuple(self.unfilled),
             inputs,
             tuple(self.manifests),
         )
@@ -230,13 +265,15 @@ class _Reconciliation:
         """Everything the TestWorkflow is made from, or None when something is in the way."""
         workflow = ConditionType.WORKFLOW_READY
         self.agent = self._attempt(ConditionType.AGENT_RESOLVED, resolve.agent_url, self.snapshot)
-        judge = self._attempt(workflow, resolve.judge_base_url, self.snapshot)
+        self.judge = self._attempt(workflow, resolve.judge, self.snapshot)
         otlp = self._attempt(workflow, resolve.otlp_endpoint, self.snapshot)
         parameters = self._attempt(workflow, self._parameters)
         self._attempt(workflow, check_schedule, self.spec.schedule)
-        if self._blocked or self.agent is None or parameters is None:
+        self._attempt(workflow, _check_expressions, self.spec)
+        if self._blocked or self.agent is None or self.judge is None or parameters is None:
             return None
-        return manifests.Inputs(self.agent.url, judge, otlp, parameters)
+        observed = resolve.is_observed(self.snapshot, self.spec, otlp)
+        return manifests.Inputs(self.agent.url, self.judge, otlp, observed, parameters)
 
     def _parameters(self) -> dict[str, dict[str, Any]]:
         self._require(TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE)
@@ -249,24 +286,36 @@ class _Reconciliation:
         subject, spec = self.subject, self.spec
         self._apply(workflow, manifests.config_map, subject, spec)
         owner = self.snapshot.get(self.placement.config_map)
-        unwanted = self.placement.test_trigger
-        if not spec.wants_trigger and (self.snapshot.is_own(unwanted) or unwanted in self.failures):
-            self._add(ConditionType.READY, Step.DELETE_TEST_TRIGGER, unwanted)
-        if inputs is None or self._blocked:
+        manifest = None
+        if inputs is not None and not self._blocked:
+            manifest = self._apply(workflow, manifests.test_workflow, subject, spec, inputs, owner)
+            self.unfilled += manifests.unfilled(subject, manifest, inputs) if manifest else []
+        if not spec.wants_trigger or not self._workflow_will_be:
+            self._drop_trigger()
+        if manifest is None:
             return
-        manifest = self._apply(workflow, manifests.test_workflow, subject, spec, inputs, owner)
-        if manifest:
-            self.warnings += manifests.unfilled(subject, manifest, inputs)
         if spec.wants_trigger and not self._blocked and self._attempt(trigger, self._require, TEST_TRIGGER):
             self._apply(trigger, manifests.test_trigger, subject, spec, owner)
 
-    def _move_out(self, has_finalizer: bool) -> None:
-        """Deletes what was made where this service generated before, and drops a finalizer that guards nothing."""
+    @property
+    def _workflow_will_be(self) -> bool:
+        """Whether there is a TestWorkflow for the trigger to start, or is about to be."""
+        ref = self.placement.test_workflow
+        live = self.snapshot.get(ref) if self.snapshot.is_own(ref) else None
+        stays = live is not None and "deletionTimestamp" not in live["metadata"]
+        return stays or any(action.ref == ref for action in self.actions)
+
+    def _drop_trigger(self) -> None:
+        """Deletes a trigger that is not wanted, or has lost its workflow: Testkube would drop others because of it."""
+        trigger = self.placement.test_trigger
+        if self.snapshot.is_own(trigger) or trigger in self.failures:
+            self._add(ConditionType.READY, Step.DELETE_TEST_TRIGGER, trigger)
+
+    def _move_out(self) -> None:
+        """Deletes what was made where this service generated before."""
         leftovers = [ref for ref in self._all() if ref not in self.placement.children]
         for action in _deletions(self.snapshot, leftovers):
             self._add(ConditionType.READY, action.step, action.ref)
-        if has_finalizer and self.placement.owned:
-            self._add(ConditionType.READY, Step.REMOVE_FINALIZER, self.subject.ref)
 
     def _apply(self, kind: ConditionType, make: Callable[_P, Object], *args: _P.args, **kw: _P.kwargs) -> Object | None:
         manifest = self._attempt(kind, make, *args, **kw)
@@ -342,12 +391,30 @@ class _Reconciliation:
         else:
             yield _verdict(resolved, found[resolved], "", "")
         in_the_way = [*found[ConditionType.READY], *found[workflow], *found[resolved]]
-        message = f"{self.placement.test_workflow} is as the Experiment says."
-        if self.warnings:
-            unfilled = f"{message} Nobody sets these parameters of its templates: {', '.join(self.warnings)}."
-            yield _verdict(workflow, in_the_way, "ParametersUnfilled", unfilled)
-        else:
-            yield _verdict(workflow, in_the_way, "Applied", message)
+        yield _verdict(workflow, in_the_way, *self._applied(workflow, self.placement.test_workflow))
         if self.spec.wants_trigger:
-            message = f"{self.placement.test_trigger} is as the Experiment says."
-            yield _verdict(trigger, [*found[trigger], *in_the_way], "Applied", message)
+            said = self._applied(trigger, self.placement.test_trigger)
+            yield _verdict(trigger, [*found[trigger], *in_the_way], *said)
+
+    def _applied(self, kind: ConditionType, child: ObjectRef) -> tuple[str, str]:
+        """Reason and message of a condition that is true, with what there is to say besides."""
+        words = [f"{child} is as the Experiment says."]
+        if kind == ConditionType.WORKFLOW_READY and self.judge:
+            words.append(self.judge.message)
+        unfilled = self.unfilled if kind == ConditionType.WORKFLOW_READY else []
+        if unfilled:
+            words.append(f"Nobody sets these parameters of its templates: {', '.join(unfilled)}.")
+        words += [f"Warning: {warning}" for warning in self.warnings[kind]]
+        if unfilled:
+            return "ParametersUnfilled", " ".join(words)
+        return "AppliedWithWarnings" if self.warnings[kind] else "Applied", " ".join(words)
+
+
+def _check_expressions(spec: ExperimentSpec) -> None:
+    """Raises `InvalidExpression` for what would abort every execution, with its reason only in Testkube's own log."""
+    for i, variable in enumerate(spec.env or ()):
+        try:
+            expressions.check(variable.value or "")
+        except expressions.ExpressionError as error:
+            field = f"spec.env[{i}].value"
+            raise InvalidExpression(f'{field}: {error}; a {{{{ that is meant is written {{{{ "{{{{" }}}}.') from error

@@ -1,18 +1,29 @@
-"""What the objects around an Experiment come to: agent URL, judge's base URL, OTLP endpoint, template parameters.
+"""What the objects around an Experiment come to: agent URL, the judge's gateway, OTLP endpoint, template parameters.
 
 Pure look-ups in a snapshot. A missing Agent has an answer (its Service's name); a missing gateway or template has not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.errors import AgentWithoutA2A, ExpressionRefused, GatewayMissing, TemplateMissing
-from experiments.snapshot import Snapshot
-from kube.objects import ObjectRef
+from experiments.models import ExperimentSpec
+from experiments.resources import AI_GATEWAY
+from experiments.snapshot import GATEWAY_NAMESPACE, OTEL_CONFIG, Snapshot
+from kube.objects import CONFIG_MAP, Object, ObjectRef
 
-OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_OTLP = "OTEL_EXPORTER_OTLP_"
+OTLP_VARIABLE = f"{_OTLP}ENDPOINT"
+# Parameters of templates of the wild that stand for an environment variable, in which the user's own value wins.
+CONVEYED = {
+    "otelExporterOtlpEndpoint": OTLP_VARIABLE,
+    "openAiBasePath": "OPENAI_BASE_URL",
+    "openApiBasePath": "OPENAI_BASE_URL",
+    "openAiApiKey": "OPENAI_API_KEY",
+}
 _AGENT_CARD = "/.well-known/agent-card.json"
 _AGENT_PORT = 8000
 _GATEWAY_PORT = 80
@@ -25,6 +36,14 @@ class AgentUrl:
     url: str
     resolved: bool
     reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Where the judge's model is reached, None for the template's own default, and a sentence that says why there."""
+
+    url: str | None
     message: str
 
 
@@ -70,15 +89,44 @@ def _last_known(snapshot: Snapshot) -> str | None:
     return status.agent_url if condition.message.startswith(f"{ref} ") else None
 
 
-def judge_base_url(snapshot: Snapshot) -> str | None:
-    """Where the judge's model is reached, or None for the template's own default. Raises `GatewayMissing`."""
-    ref = snapshot.subject.gateway
-    if ref is None:
-        return None
-    gateway = snapshot.get(ref)
-    if gateway is None:
-        raise GatewayMissing(f"{ref} does not exist.")
-    return f"{_service(ref)}:{gateway.get('spec', {}).get('port') or _GATEWAY_PORT}"
+def judge(snapshot: Snapshot) -> Judge:
+    """Find the AiGateway through which the judge's model is reached. Raises `GatewayMissing` where one is named.
+
+    Named in the spec, it is looked for in the namespace of the reference or, without one, in the Experiment's own and
+    then in `ai-gateway`. Else it is the one that the Agent's status names, or the first of `ai-gateway`, as upstream.
+    """
+    subject = snapshot.subject
+    if candidates := subject.gateways:
+        if (ref := next((ref for ref in candidates if snapshot.get(ref) is not None), None)) is None:
+            raise GatewayMissing(
+                f"{' and '.join(map(str, candidates))} {'does' if len(candidates) == 1 else 'do'} not exist."
+            )
+        return _judge(snapshot, ref, "which spec.aiGatewayRef names")
+    if used := _gateway_of_agent(snapshot):
+        if snapshot.get(used) is None:
+            raise GatewayMissing(f"{used}, which {subject.agent} uses, does not exist.")
+        return _judge(snapshot, used, f"which {subject.agent} uses")
+    shared = sorted(
+        ref.name for ref in snapshot.objects if ref.resource == AI_GATEWAY and ref.namespace == GATEWAY_NAMESPACE
+    )
+    if shared:
+        return _judge(
+            snapshot, ObjectRef(AI_GATEWAY, GATEWAY_NAMESPACE, shared[0]), f"the first in {GATEWAY_NAMESPACE}"
+        )
+    return Judge(None, "There is no AiGateway: the judge is where the evaluate template says.")
+
+
+def _judge(snapshot: Snapshot, ref: ObjectRef, why: str) -> Judge:
+    port = (snapshot.get(ref) or {}).get("spec", {}).get("port") or _GATEWAY_PORT
+    return Judge(f"{_service(ref)}:{port}", f"The judge is reached through {ref}, {why}.")
+
+
+def _gateway_of_agent(snapshot: Snapshot) -> ObjectRef | None:
+    agent = snapshot.subject.agent
+    found = (snapshot.get(agent) or {}).get("status", {}).get("aiGatewayRef") or {}
+    return (
+        ObjectRef(AI_GATEWAY, found.get("namespace") or agent.namespace, found["name"]) if found.get("name") else None
+    )
 
 
 def otlp_endpoint(snapshot: Snapshot) -> str | None:
@@ -93,6 +141,25 @@ def otlp_endpoint(snapshot: Snapshot) -> str | None:
     return None
 
 
+def is_observed(snapshot: Snapshot, spec: ExperimentSpec, endpoint: str | None) -> bool:
+    """Tell whether telemetry has somewhere to go: `endpoint`, or what the user's own environment says.
+
+    A key of `otel-config` that is not there leaves the variable unset: Testkube takes such references for optional.
+    """
+    if any(
+        v.name.startswith(_OTLP) and v.name.endswith("_ENDPOINT") and v.name != OTLP_VARIABLE for v in spec.env or ()
+    ):
+        return True
+    own = spec.variable(OTLP_VARIABLE)
+    if own is None or own.value_from is None:
+        return bool(own.value if own else endpoint)
+    source = own.value_from.config_map_key_ref
+    if source is None or source.name != OTEL_CONFIG:
+        return True
+    config = snapshot.get(ObjectRef(CONFIG_MAP, snapshot.subject.placement.namespace, OTEL_CONFIG)) or {}
+    return bool((config.get("data") or {}).get(source.key))
+
+
 def template_parameters(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
     """Per phase, the parameters that its template declares, by name. Raises `TemplateMissing` naming all that are."""
     templates = {phase: (ref, snapshot.get(ref)) for phase, ref in snapshot.subject.templates.items()}
@@ -100,7 +167,49 @@ def template_parameters(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
         what, do = ("TestWorkflowTemplate", "does") if len(missing) == 1 else ("TestWorkflowTemplates", "do")
         names = ", ".join(ref.name for ref in missing)
         raise TemplateMissing(f"{what} {names} {do} not exist in namespace {missing[0].namespace}.")
-    return {phase: (template or {}).get("spec", {}).get("config") or {} for phase, (_, template) in templates.items()}
+    return {phase: _declared(template or {}) for phase, (_, template) in templates.items()}
+
+
+def template_default(snapshot: Snapshot, parameter: str) -> str | None:
+    """Return the first default that a template of this Experiment has for `parameter`."""
+    declared = (_declared(template).get(parameter) or {} for template in _templates(snapshot).values())
+    return next((str(each["default"]) for each in declared if each.get("default")), None)
+
+
+def template_setters(snapshot: Snapshot, variable: str) -> dict[str, set[str]]:
+    """Return the templates whose steps set an environment variable, by name, with the parameters that they declare."""
+    return {
+        ref.name: {*_declared(template)}
+        for ref, template in _templates(snapshot).items()
+        if variable in _environment_names(template.get("spec"))
+    }
+
+
+def conveyors(variable: str) -> set[str]:
+    """Return the parameters of templates by which an environment variable of the user's is passed on."""
+    return {parameter for parameter, name in CONVEYED.items() if name == variable}
+
+
+def _templates(snapshot: Snapshot) -> dict[ObjectRef, Object]:
+    """Those that exist."""
+    return {ref: found for ref in snapshot.subject.templates.values() if (found := snapshot.get(ref))}
+
+
+def _declared(template: Object) -> dict[str, Any]:
+    return (template.get("spec") or {}).get("config") or {}
+
+
+def _environment_names(part: Any) -> Iterator[str]:
+    """Of a template's containers and steps, which nest."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _environment_names(item)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key == "env" and isinstance(value, list):
+                yield from (each["name"] for each in value if isinstance(each, dict) and "name" in each)
+            else:
+                yield from _environment_names(value)
 
 
 def refuse_expression(what: str, value: str) -> None:

@@ -6,7 +6,7 @@ both hand the plan the same `Snapshot`. No I/O here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -17,11 +17,13 @@ from experiments.errors import Problem
 from experiments.models import ExperimentSpec, ExperimentStatus, Metadata, sentences
 from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, REQUESTED_AT, Placement, belongs_to, placement
 from experiments.options import OWN_NAMESPACE, Options
-from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
-from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source
+from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW_TEMPLATE
+from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source, ref_of
 
 OTEL_CONFIG = "otel-config"
 GATEWAY_NAMESPACE = "ai-gateway"
+ANY_GATEWAY = ObjectRef(AI_GATEWAY, "", "")
+"""Stands for all of them among the dependencies of an Experiment that names none."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,13 @@ class Subject:
         return ObjectRef(AGENT, ref.namespace or self.meta.namespace, ref.name)
 
     @property
-    def gateway(self) -> ObjectRef | None:
+    def gateways(self) -> tuple[ObjectRef, ...]:
+        """Where the gateway that the spec names is looked for, in order; empty where it names none."""
         ref = self._spec.ai_gateway_ref
-        return ObjectRef(AI_GATEWAY, ref.namespace or GATEWAY_NAMESPACE, ref.name) if ref else None
+        if ref is None:
+            return ()
+        namespaces = (ref.namespace,) if ref.namespace else (self.meta.namespace, GATEWAY_NAMESPACE)
+        return tuple(ObjectRef(AI_GATEWAY, namespace, ref.name) for namespace in dict.fromkeys(namespaces))
 
     @property
     def otel_configs(self) -> tuple[ObjectRef, ...]:
@@ -112,7 +118,7 @@ class Subject:
         """Everything that a plan for this Experiment reads besides its children."""
         if self.spec is None:
             return ()
-        gateways = (self.gateway,) if self.gateway else ()
+        gateways = self.gateways or (ANY_GATEWAY,)
         return (self.agent, *gateways, *self.otel_configs, *self.templates.values(), self.workflow_namesake)
 
     @property
@@ -129,6 +135,10 @@ class Subject:
         """Children by today's names and, after a move to another namespace, by those that the status remembers."""
         return tuple(dict.fromkeys((*self.placement.children, *self.remembered_children)))
 
+    def owns(self, child: Object) -> bool:
+        """Tell whether this service made `child` for this Experiment, or for an earlier one of its name."""
+        return belongs_to(child, self.meta.namespace, self.meta.name, self.meta.uid)
+
     @property
     def _spec(self) -> ExperimentSpec:
         if self.spec is None:
@@ -140,6 +150,8 @@ class Store(Protocol):
     """Where objects are looked up that somebody keeps up to date; `kube.caches.Caches` is one."""
 
     def get(self, ref: ObjectRef) -> Object | None: ...
+
+    def objects(self, resource: Resource) -> list[Object]: ...
 
     def served(self, resource: Resource) -> bool: ...
 
@@ -159,7 +171,7 @@ class Snapshot:
     @classmethod
     def take(cls, subject: Subject, store: Store, more: Iterable[ObjectRef] = ()) -> Snapshot:
         """From a store that covers `sources`. `more` are children known to whoever asks but not by their names."""
-        refs = dict.fromkeys((*subject.dependencies, *subject.known_children, *more))
+        refs = dict.fromkeys((*subject.dependencies, *subject.known_children, *more, *_found(subject, store)))
         unserved = {ref.resource for ref in refs if not store.served(ref.resource)}
         return cls(subject, {ref: found for ref in refs if (found := store.get(ref))}, frozenset(unserved))
 
@@ -167,15 +179,21 @@ class Snapshot:
         return self.objects.get(ref) if ref else None
 
     def is_own(self, ref: ObjectRef) -> bool:
-        meta = self.subject.meta
         obj = self.objects.get(ref)
-        return obj is not None and belongs_to(obj, meta.namespace, meta.name, meta.uid)
+        return obj is not None and self.subject.owns(obj)
 
     @cached_property
     def own_children(self) -> list[ObjectRef]:
         """The children that exist, in order of creation; where there are several of a kind, by name."""
         found = sorted((ref for ref in self.objects if ref.resource in CHILD_SUFFIXES and self.is_own(ref)), key=str)
         return [ref for kind in CHILD_SUFFIXES for ref in found if ref.resource == kind]
+
+    @cached_property
+    def rivals(self) -> list[ObjectRef]:
+        """TestTriggers of others on the agent's Deployment, by name, as far as they were read."""
+        agent = self.subject.agent
+        found = (ref for ref, obj in self.objects.items() if ref.resource == TEST_TRIGGER and fires_for(obj) == agent)
+        return sorted((ref for ref in found if not self.is_own(ref)), key=str)
 
     def with_object(self, ref: ObjectRef, obj: Object | None) -> Snapshot:
         """This snapshot after `obj` was written under `ref`, or, for None, deleted."""
@@ -185,6 +203,23 @@ class Snapshot:
         else:
             objects[ref] = obj
         return replace(self, objects=objects)
+
+
+def fires_for(trigger: Object) -> ObjectRef | None:
+    """The agent on whose Deployment a TestTrigger waits: the two share a name. None for any other kind of trigger."""
+    selector = trigger.get("spec", {}).get("resourceSelector") or {}
+    name, namespace = selector.get("name"), selector.get("namespace")
+    return ObjectRef(AGENT, namespace, name) if name and namespace else None
+
+
+def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
+    """What a plan reads without knowing its name: gateways where none is named, a trigger that Forbid would starve."""
+    if ANY_GATEWAY in subject.dependencies:
+        yield from (ref_of(AI_GATEWAY, gateway) for gateway in store.objects(AI_GATEWAY))
+    if subject.spec and subject.spec.forbids_concurrency:
+        triggers = (t for t in store.objects(TEST_TRIGGER) if fires_for(t) == subject.agent)
+        others = (ref_of(TEST_TRIGGER, t) for t in triggers if not subject.owns(t))
+        yield from sorted(others, key=str)[:1]
 
 
 def sources(options: Options) -> list[Source]:

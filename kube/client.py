@@ -190,15 +190,16 @@ class KubeClient:
         path, what = _path_of(ref) + target, ref.resource.plural + target
         return await self._request(call, what, path, _WRITE, body, content_type=content_type)
 
-    async def delete(self, ref: ObjectRef, *, uid: str, resource_version: str | None = None) -> None:
+    async def delete(self, ref: ObjectRef, *, uid: str, resource_version: str | None = None) -> Object | None:
         """Ask for the deletion of exactly this object, and in the background of what it owns.
 
-        It may live on while it has finalizers. NotFound when there is none of the name; Conflict when it is another, or
-        with `resource_version` when it has changed since.
+        Returns the object where it lives on, which it does while it has finalizers. NotFound when there is none of the
+        name; Conflict when it is another, or with `resource_version` when it has changed since.
         """
         preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
-        await self._request(f"delete {ref}", ref.resource.plural, _path_of(ref), {}, options)
+        answer = await self._request(f"delete {ref}", ref.resource.plural, _path_of(ref), {}, options)
+        return answer if (answer.get("metadata") or {}).get("finalizers") else None
 
     async def _hand_over_to_apply(self, ref: ObjectRef, live: Object, index: int) -> Object:
         """Turn the managedFields entry that `create` left into one of apply's.

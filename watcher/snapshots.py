@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of
 from experiments.options import Options
-from experiments.resources import EXPERIMENT
-from experiments.snapshot import Snapshot, Subject
+from experiments.resources import AI_GATEWAY, EXPERIMENT, TEST_TRIGGER
+from experiments.snapshot import ANY_GATEWAY, Snapshot, Subject, fires_for
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef, ref_of
 from kube.reflector import Change
@@ -23,6 +23,8 @@ class Snapshots:
         self._caches, self._options = caches, options
         self._reads: dict[ObjectRef, tuple[ObjectRef, ...]] = {}
         self._readers: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
+        # Experiments whose trigger would starve others on the same Deployment.
+        self._forbidding: set[ObjectRef] = set()
         # Children by the uid they are labelled with, wherever they are: also where they should not be any more.
         self._children: defaultdict[str, set[ObjectRef]] = defaultdict(set)
 
@@ -34,6 +36,13 @@ class Snapshots:
             self._file(change.ref, change.new)
             return [change.ref]
         found = set(self._readers.get(change.ref, ()))
+        if change.ref.resource == AI_GATEWAY:
+            found |= self._readers.get(ANY_GATEWAY, set())
+        if change.ref.resource == TEST_TRIGGER:
+            agents = {fires_for(trigger) for trigger in (change.old, change.new) if trigger}
+            found |= {
+                each for agent in agents if agent for each in self._readers.get(agent, ()) if each in self._forbidding
+            }
         if change.ref.resource in CHILD_SUFFIXES:
             for child, known in ((change.old, False), (change.new, True)):
                 if child is None:
@@ -52,12 +61,13 @@ class Snapshots:
         return Snapshot.take(subject, self._caches, self._children.get(subject.meta.uid, ()))
 
     def versions(self, snapshot: Snapshot) -> dict[str, str]:
-        """What the worker has to have seen: dependencies, also where they are missing, and children that exist."""
-        refs = (*snapshot.subject.dependencies, *snapshot.own_children)
+        """What the worker has to have seen: dependencies, also where they are missing, and all that was found."""
+        refs = dict.fromkeys((*snapshot.subject.dependencies, *snapshot.objects))
         found = {ref: snapshot.get(ref) for ref in refs}
         return {str(ref): obj["metadata"]["resourceVersion"] if obj else "" for ref, obj in found.items()}
 
     def _file(self, experiment: ObjectRef, obj: Object | None) -> None:
+        self._forbidding.discard(experiment)
         for ref in self._reads.pop(experiment, ()):
             self._readers[ref].discard(experiment)
             if not self._readers[ref]:
@@ -65,6 +75,8 @@ class Snapshots:
         if obj is None:
             return
         subject = Subject.of(obj, self._options)
+        if subject.spec and subject.spec.forbids_concurrency:
+            self._forbidding.add(experiment)
         self._reads[experiment] = (*subject.dependencies, *subject.known_children)
         for ref in self._reads[experiment]:
             self._readers[ref].add(experiment)

@@ -23,11 +23,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from experiments.admission import AgentCheck, Finding, Review, review
+from experiments.admission import AgentCheck, Review, review
 from experiments.models import Part, sentences
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Snapshot, Subject
+from experiments.warnings import FieldMessage
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
@@ -42,7 +43,7 @@ _LONGEST_WARNING = 256
 _MOST_WARNINGS = 16
 _NOTHING: Mapping[ObjectRef, Object] = MappingProxyType({})
 _NO_REVIEW = "No AdmissionReview of an Experiment"
-_UNCHECKED = Finding(
+_UNCHECKED = FieldMessage(
     "spec",
     "only its own rules were checked; this service has just started and does not know the Agents, AiGateways, "
     "templates and names in use yet.",
@@ -135,8 +136,8 @@ class _Webhook:
         """What exists and has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
         if subject.spec is None:
             return _NOTHING
-        needed = dict.fromkeys((subject.agent, subject.gateway, *subject.templates.values()))
-        missing = [ref for ref in needed if ref and self._caches.served(ref.resource) and not self._caches.get(ref)]
+        needed = dict.fromkeys((subject.agent, *subject.gateways, *subject.templates.values()))
+        missing = [ref for ref in needed if self._caches.served(ref.resource) and not self._caches.get(ref)]
         found = await asyncio.gather(*map(self._get, missing))
         return {ref: obj for ref, obj in zip(missing, found, strict=True) if obj}
 
@@ -178,11 +179,11 @@ def _answer(asked: AdmissionRequest, said: Review) -> Response:
     return Response(json.dumps(answer), media_type="application/json")
 
 
-def _status(name: str, problems: tuple[Finding, ...]) -> dict[str, Any]:
+def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
     """As the API server refuses what the CRD forbids: kubectl prints the causes of a 422 as a list, field by field."""
     shown, more = problems[:_MOST_CAUSES], len(problems) - _MOST_CAUSES
     if more > 0:
-        shown = (*shown, Finding("spec", f"{more} more problems."))
+        shown = (*shown, FieldMessage("spec", f"{more} more problems."))
     causes = [{"reason": "FieldValueInvalid", "field": each.path, "message": each.sentence} for each in shown]
     return {
         "status": "Failure",
@@ -193,7 +194,7 @@ def _status(name: str, problems: tuple[Finding, ...]) -> dict[str, Any]:
     }
 
 
-def _warning(found: Finding) -> str:
+def _warning(found: FieldMessage) -> str:
     """On one line: the API server leaves out a warning that has control characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(found)).split())
     return text if len(text) <= _LONGEST_WARNING else f"{text[: _LONGEST_WARNING - 1]}…"

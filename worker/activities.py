@@ -11,9 +11,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import structlog
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from testkube.client import TestkubeClient
+from testkube.errors import TestkubeError
+from testkube.stopping import stop_executions
 
 from experiments.changes import in_words
 from experiments.contract import (
@@ -28,7 +33,7 @@ from experiments.contract import (
     StatusRequest,
     Target,
 )
-from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem
+from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem, TestkubeUnavailable
 from experiments.models import LastReconciliation
 from experiments.names import CHILD_SUFFIXES, FINALIZER
 from experiments.options import Options
@@ -46,6 +51,7 @@ log = structlog.get_logger(__name__)
 
 _RUNS_REMEMBERED = 500
 _EVENT_MESSAGE = 1024
+_ABORT_PATIENCE = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -61,16 +67,22 @@ class Run:
 
 
 class Activities:
-    """`caches` hold what Experiments depend on; Experiments and their children are read from the API server."""
+    """`caches` hold what Experiments depend on; Experiments and their children are read from the API server.
 
-    def __init__(self, client: KubeClient, caches: Caches, options: Options) -> None:
-        self._client, self._options = client, options
+    `testkube` is there where `options` say that executions are aborted.
+    """
+
+    def __init__(
+        self, client: KubeClient, caches: Caches, options: Options, testkube: TestkubeClient | None = None
+    ) -> None:
+        self._client, self._options, self._testkube = client, options, testkube
         self._reader = SnapshotReader(client, caches, options)
         self._runs: OrderedDict[str, Run] = OrderedDict()
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
         """To be registered with a Temporal worker."""
-        return [self.take_snapshot, self.write_status, *map(self._step, Step)]
+        steps = (step for step in Step if step != Step.ABORT_EXECUTIONS)
+        return [self.take_snapshot, self.write_status, self.abort_executions, *map(self._step, steps)]
 
     @activity.defn(name=TAKE_SNAPSHOT)
     async def take_snapshot(self, request: SnapshotRequest) -> Findings:
@@ -108,13 +120,15 @@ class Activities:
         if action.manifest is not None and action.live is not None:
             applied = await self._client.apply(action.ref.resource, action.manifest, action.live)
             return snapshot.with_object(action.ref, applied)
-        if action.live is not None:
-            try:
-                meta = action.live["metadata"]
-                await self._client.delete(action.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
-            except NotFound:
-                log.info("already gone", object=str(action.ref))
-        return snapshot.with_object(action.ref, None)
+        return snapshot.with_object(action.ref, await self._delete(action) if action.live is not None else None)
+
+    async def _delete(self, action: Action) -> Object | None:
+        meta = action.live["metadata"] if action.live else {}
+        try:
+            return await self._client.delete(action.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
+        except NotFound:
+            log.info("already gone", object=str(action.ref))
+            return None
 
     async def _create(self, resource: Resource, manifest: Object) -> Object:
         try:
@@ -139,6 +153,21 @@ class Activities:
             for ref, child in (await self._reader.labelled_children(subject)).items()
             if all(owner["uid"] != subject.meta.uid for owner in child["metadata"].get("ownerReferences", ()))
         ]
+
+    @activity.defn(name=Step.ABORT_EXECUTIONS)
+    async def abort_executions(self, request: ActionRequest) -> str:
+        """Stop what runs of a TestWorkflow that is gone. Returns what was done, in words; empty where nothing ran."""
+        workflow = _ref(request.action)
+        if self._testkube is None:  # it is known where the plan was made
+            raise ApplicationError("TESTKUBE_API_URL is not set here", type=TestkubeUnavailable.__name__)
+        try:
+            stopped = await stop_executions(self._testkube, workflow.name, patience=_ABORT_PATIENCE)
+        except TestkubeError as error:
+            raise ApplicationError(str(error), type=TestkubeUnavailable.__name__) from error
+        if not stopped:
+            return ""
+        self._run.done.append(done := f"aborted {stopped} execution{'s' if stopped > 1 else ''} of {workflow}")
+        return done
 
     @activity.defn(name=WRITE_STATUS)
     async def write_status(self, request: StatusRequest) -> str:

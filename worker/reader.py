@@ -12,8 +12,8 @@ from experiments.contract import SnapshotRequest
 from experiments.errors import Forbidden, Problem
 from experiments.names import CHILD_SUFFIXES, FINALIZER, UID_LABEL
 from experiments.options import Options
-from experiments.resources import EXPERIMENT
-from experiments.snapshot import Snapshot, Subject
+from experiments.resources import AI_GATEWAY, EXPERIMENT
+from experiments.snapshot import ANY_GATEWAY, Snapshot, Subject
 from kube import errors as kube
 from kube.caches import Caches
 from kube.client import KubeClient
@@ -34,11 +34,14 @@ class SnapshotReader:
         subject = Subject.of(obj, self._options)
         if subject.meta.uid != target.uid:
             return None
-        found = {ref: await self._dependency(ref, request.seen.get(str(ref))) for ref in subject.dependencies}
+        gateways = self._caches.objects(AI_GATEWAY) if ANY_GATEWAY in subject.dependencies else ()
+        seen = _seen(request, (AI_GATEWAY,))
+        refs = dict.fromkeys((*subject.dependencies, *(ref_of(AI_GATEWAY, each) for each in gateways), *seen))
+        found = {ref: await self._dependency(ref, request.seen.get(str(ref))) for ref in refs}
         objects = {ref: obj for ref, obj in found.items() if obj}
         unserved = frozenset(ref.resource for ref in subject.dependencies if not self._caches.served(ref.resource))
         snapshot = Snapshot(subject, objects, unserved)
-        children = tuple(_children_in(request, subject))
+        children = tuple(ref for ref in _seen(request, CHILD_SUFFIXES) if ref not in subject.dependencies)
         if _is_new(subject, request, children):
             return snapshot
         return await self._with_children(snapshot, children)
@@ -79,7 +82,7 @@ class SnapshotReader:
                 unserved.add(ref.resource)
             except kube.Forbidden as error:
                 refused[ref] = Forbidden(str(error))
-        if FINALIZER in subject.meta.finalizers and (subject.being_deleted or subject.placement.owned):
+        if FINALIZER in subject.meta.finalizers and subject.being_deleted:
             try:
                 objects |= await self.labelled_children(subject)
             except kube.Forbidden as error:
@@ -87,14 +90,14 @@ class SnapshotReader:
         return Snapshot(subject, {**snapshot.objects, **objects}, snapshot.unserved | unserved, refused)
 
 
-def _children_in(request: SnapshotRequest, subject: Subject) -> Iterator[ObjectRef]:
-    """Children that whoever started the run has seen: the watcher finds them by their labels, wherever they are."""
-    by_kind = {resource.kind: resource for resource in CHILD_SUFFIXES}
+def _seen(request: SnapshotRequest, resources: Iterable[Resource]) -> Iterator[ObjectRef]:
+    """Objects of these kinds that whoever started the run has seen: the watcher finds some by labels or content."""
+    by_kind = {resource.kind: resource for resource in resources}
     for seen in request.seen:
         kind, _, where = seen.partition(" ")
         namespace, _, name = where.partition("/")
-        if kind in by_kind and (ref := ObjectRef(by_kind[kind], namespace, name)) not in subject.dependencies:
-            yield ref
+        if kind in by_kind:
+            yield ObjectRef(by_kind[kind], namespace, name)
 
 
 def _is_new(subject: Subject, request: SnapshotRequest, children: tuple[ObjectRef, ...]) -> bool:

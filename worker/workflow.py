@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         Wakeup,
         memo,
     )
-    from experiments.errors import BY_REASON, InternalError, Terminal
+    from experiments.errors import BY_REASON, InternalError, Terminal, TestkubeUnavailable
     from experiments.plan import Step
 
 STALE = "Stale"
@@ -54,6 +54,9 @@ _UNTIL_SAID = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
 )
 _FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+# A deletion waits for Testkube no longer than a minute. An attempt has 10 s in itself.
+_ABORT_TIMEOUT = timedelta(seconds=12)
+_ABORT_LIMIT = timedelta(seconds=50)
 _LONGEST_PAUSE = 300
 _IMPATIENT_PASSES = 3
 _LONG_HISTORY = 1000
@@ -72,6 +75,7 @@ class ReconcileExperiment:
         self._requests = list(request.requests)
         self._unreported: list[str] = []
         self._released = False
+        self._may_abort = True
         self._seen: dict[str, str] = {}
         self._woken = False
         for wakeup in request.pending:
@@ -122,8 +126,7 @@ class ReconcileExperiment:
         if failure and failure.reason == STALE:
             return findings, failure
         if findings.exists and (self._unreported or failure or findings.news):
-            now = workflow.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-            report = StatusRequest(self._target, now, self._unreported, failed, failure)
+            report = StatusRequest(self._target, _now(), self._unreported, failed, failure)
             try:
                 await _step(WRITE_STATUS, report, str, _FOR_EVER)
             except FailureError as error:
@@ -134,11 +137,41 @@ class ReconcileExperiment:
     async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Obstacle | None]:
         changes: list[str] = []
         for action in actions:
+            if action.step == Step.ABORT_EXECUTIONS:
+                changes += await self._abort_executions(action)
+                continue
             try:
                 changes.append(await _step(action.step, ActionRequest(self._target, action), str, _UNTIL_SAID))
             except FailureError as error:
                 return changes, action, _obstacle(action.step, error)
         return changes, None, None
+
+    async def _abort_executions(self, action: PlannedAction) -> list[str]:
+        """Says what was done. Testkube away holds a deletion up once, and not for long; the status says so at once."""
+        if not self._may_abort:
+            return []
+        try:
+            done = await workflow.execute_activity(
+                action.step,
+                ActionRequest(self._target, action),
+                result_type=str,
+                start_to_close_timeout=_ABORT_TIMEOUT,
+                schedule_to_close_timeout=_ABORT_LIMIT,
+                retry_policy=_FOR_EVER,
+            )
+        except FailureError as error:
+            self._may_abort = False
+            problem = _obstacle(action.step, error)
+            said = f"could not {action.description}, some may hang: {problem.message}"
+            await self._say(action, Obstacle(TestkubeUnavailable.__name__, f"{said[0].upper()}{said[1:]}"))
+            return [said]
+        return [done] if done else []
+
+    async def _say(self, action: PlannedAction, problem: Obstacle) -> None:
+        """Puts it into the status and an Event, as far as possible: the clean-up goes on in any case."""
+        report = StatusRequest(self._target, _now(), [], action, problem)
+        with suppress(FailureError):
+            await _step(WRITE_STATUS, report, str, _UNTIL_SAID)
 
     async def _pause(self, fruitless: int, problem: Obstacle) -> None:
         if problem.reason == STALE and fruitless <= _IMPATIENT_PASSES:
@@ -187,6 +220,10 @@ def _achievement(findings: Findings, changes: list[str], *, released: bool) -> A
     if findings.suspended:
         return "Suspended"
     return "Reconciled" if changes or findings.news else "Unchanged"
+
+
+def _now() -> str:
+    return workflow.now().strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _count(outcome: str, reason: str) -> None:

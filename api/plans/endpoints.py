@@ -230,7 +230,9 @@ def _change(action: Action) -> Change:
     )
 
 
-def _verb(action: Action) -> Literal["create", "change", "delete", "addFinalizer", "removeFinalizer"]:
+def _verb(action: Action) -> Literal["create", "change", "delete", "abort", "addFinalizer", "removeFinalizer"]:
+    if action.step == Step.ABORT_EXECUTIONS:
+        return "abort"
     if action.step == Step.ADD_FINALIZER:
         return "addFinalizer"
     if action.step == Step.REMOVE_FINALIZER:

@@ -18,7 +18,7 @@ class FieldChange(Part):
 class Change(Part):
     """What would be done to one object. A `create` has its top-level fields, a `delete` none."""
 
-    verb: Literal["create", "change", "delete", "addFinalizer", "removeFinalizer"]
+    verb: Literal["create", "change", "delete", "abort", "addFinalizer", "removeFinalizer"]
     kind: str
     namespace: str
     name: str

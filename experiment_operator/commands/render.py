@@ -109,8 +109,8 @@ def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> 
     """A template without a namespace is wherever Testkube reads, as with `kubectl apply -n`."""
     subject = Subject.of(experiment, settings.options)
     assumed: dict[ObjectRef, Object] = {}
-    if subject.gateway:
-        assumed[subject.gateway] = {}
+    if subject.gateways:
+        assumed[subject.gateways[-1]] = {}
     if settings.agent_url:
         assumed[subject.agent] = {"status": {"url": settings.agent_url}}
     if settings.otlp_endpoint:
@@ -137,5 +137,6 @@ def _remarks(made: Plan) -> Iterator[str]:
     spec = made.snapshot.subject.spec
     if spec and spec.suspend:
         yield "spec.suspend is true: nothing is applied"
-    if made.warnings:
-        yield f"nobody sets these parameters of templates, which have no default: {', '.join(made.warnings)}"
+    if made.unfilled:
+        yield f"nobody sets these parameters of templates, which have no default: {', '.join(made.unfilled)}"
+    yield from map(str, made.warnings)

@@ -58,7 +58,7 @@ async def _examine(kube: KubeClient, options: Options, phase: str, ref: ObjectRe
         return fault(name, next(iter(wrong.values())), advice)
     if wrong:
         return warning(name, f"does not work for {', '.join(wrong)}: {'; '.join(wrong.values())}", advice)
-    unfilled = dict.fromkeys(line.partition(": ")[2] for found in plans.values() for line in found.warnings)
+    unfilled = dict.fromkeys(line.partition(": ")[2] for found in plans.values() for line in found.unfilled)
     if unfilled:
         return warning(name, f"nobody sets {', '.join(unfilled)}", "give these parameters a default in the template")
     return ok(name, f"takes {', '.join(live.get('spec', {}).get('config') or {'nothing': None})}")
@@ -67,9 +67,9 @@ async def _examine(kube: KubeClient, options: Options, phase: str, ref: ObjectRe
 def _plan(ref: ObjectRef, live: Object, dataset: str, options: Options) -> Plan:
     subject = _subject(ref.namespace, dataset, options)
     others: Object = {"metadata": {}, "spec": {"config": _ANYTHING}}
-    gateway: Object = {"metadata": {}}
+    gateways: dict[ObjectRef, Object] = {gateway: {"metadata": {}} for gateway in subject.gateways}
     objects = dict.fromkeys(subject.templates.values(), others)
-    return plan(Snapshot(subject, {**objects, ref: live, **({subject.gateway: gateway} if subject.gateway else {})}))
+    return plan(Snapshot(subject, {**objects, ref: live, **gateways}))
 
 
 def _subject(namespace: str, dataset: str, options: Options) -> Subject:
