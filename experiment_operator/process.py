@@ -10,7 +10,7 @@ import gc
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from telemetry.listener import listening
 from temporal import runtime
 from temporal.client import connect
 from temporal.probe import watch_temporal
+from testkube.client import TestkubeClient
 
 log = structlog.get_logger(__name__)
 
@@ -111,9 +112,17 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             log.warning("Temporal cannot be reached yet", error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
-    await run_worker(
-        kube, temporal, settings.options, task_queue=settings.temporal_task_queue, sandbox=settings.workflow_sandbox
-    )
+    async with AsyncExitStack() as stack:
+        url = settings.testkube_api_url
+        testkube = await stack.enter_async_context(TestkubeClient(str(url))) if url else None
+        await run_worker(
+            kube,
+            temporal,
+            settings.options,
+            testkube,
+            task_queue=settings.temporal_task_queue,
+            sandbox=settings.workflow_sandbox,
+        )
 
 
 async def _answer(settings: Api, kube: KubeClient) -> None:

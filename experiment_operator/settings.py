@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
@@ -144,6 +145,10 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     temporal_task_queue: Annotated[str, Field(min_length=1, description="where workflows and workers meet")] = (
         "experiment-operator"
     )
+
+    @property
+    def options(self) -> Options:
+        return replace(super().options, aborts_executions=self.testkube_api_url is not None)
 
 
 class Watcher(ReconcilingSettings):

@@ -16,9 +16,6 @@ from datetime import timedelta
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
-from testkube.client import TestkubeClient
-from testkube.errors import TestkubeError
-from testkube.stopping import stop_executions
 
 from experiments.changes import in_words
 from experiments.contract import (
@@ -44,6 +41,9 @@ from kube.caches import Caches
 from kube.client import FIELD_MANAGER, KubeClient
 from kube.errors import AlreadyExists, KubeError, NotFound
 from kube.objects import EVENT, Object, ObjectRef, Resource
+from testkube.client import TestkubeClient
+from testkube.errors import TestkubeError
+from testkube.stopping import stop_executions
 from worker.failures import as_application_error, stale
 from worker.reader import SnapshotReader
 

@@ -17,6 +17,7 @@ from experiments.snapshot import dependency_sources
 from kube.caches import Caches
 from kube.client import KubeClient
 from telemetry.health import needs
+from testkube.client import TestkubeClient
 from worker.activities import Activities
 from worker.context import LogContext
 from worker.workflow import ReconcileExperiment
@@ -27,14 +28,22 @@ _GRACE = timedelta(seconds=5)
 _RUNS_AT_ONCE = 16
 
 
-async def run_worker(client: KubeClient, temporal: Client, options: Options, *, task_queue: str, sandbox: bool) -> None:
-    """Works until cancelled; steps under way then have a few seconds to end. `temporal` must be connected, not lazy."""
+async def run_worker(
+    client: KubeClient,
+    temporal: Client,
+    options: Options,
+    testkube: TestkubeClient | None = None,
+    *,
+    task_queue: str,
+    sandbox: bool,
+) -> None:
+    """Work until cancelled; steps under way then have a few seconds to end. `temporal` must be connected, not lazy."""
     caches = Caches(client, dependency_sources(options))
     async with asyncio.TaskGroup() as tasks:
         caching = tasks.create_task(caches.run())
         needs("worker", caches.missing)
         await caches.wait_synced()
-        steps = Activities(client, caches, options).all()
+        steps = Activities(client, caches, options, testkube).all()
         worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox)
         log.info("worker is ready", task_queue=task_queue)
         try:
