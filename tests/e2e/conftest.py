@@ -18,11 +18,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster
+from support.testkube import TestkubeStandIn
+from testkube.client import TestkubeClient
 from watcher.main import run_watcher
 from worker.main import run_worker
 
 _ROOT = Path(__file__).parents[2]
 _TASK_QUEUE = "tests"
+_OPTIONS = Options(aborts_executions=True)
 
 
 @pytest.fixture(scope="session")
@@ -47,15 +50,24 @@ async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
         yield client
 
 
+@pytest.fixture(scope="session")
+async def testkube() -> AsyncIterator[TestkubeStandIn]:
+    async with TestkubeStandIn() as stand_in:
+        yield stand_in
+
+
 @pytest.fixture(scope="session", autouse=True)
-async def service(cluster: LocalCluster, temporal: Client, running: Any, kubeconfig_of: Any) -> AsyncIterator[None]:
+async def service(
+    cluster: LocalCluster, temporal: Client, testkube: TestkubeStandIn, running: Any, kubeconfig_of: Any
+) -> AsyncIterator[None]:
     """Watcher and worker, the workflow in Temporal's sandbox, where what is not deterministic is found."""
     async with (
         await KubeClient.connect(await kubeconfig_of(cluster, "watcher")) as watcher,
         await KubeClient.connect(await kubeconfig_of(cluster, "worker")) as worker,
+        TestkubeClient(testkube.url) as client,
         running(
-            run_watcher(watcher, temporal, Options(), task_queue=_TASK_QUEUE),
-            run_worker(worker, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True),
+            run_watcher(watcher, temporal, _OPTIONS, task_queue=_TASK_QUEUE),
+            run_worker(worker, temporal, _OPTIONS, client, task_queue=_TASK_QUEUE, sandbox=True),
         ),
     ):
         yield

@@ -43,7 +43,9 @@ async def test_beside_testkube_the_experiment_owns_all_three(testkube_world):
     for child in children:
         (owner,) = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (created["metadata"]["uid"], True)
-    assert "finalizers" not in (await world.kube.get(world.ref(world.name)))["metadata"]
+    # The garbage collector knows no order, and a trigger must not outlive its workflow.
+    finalizers = (await world.kube.get(world.ref(world.name)))["metadata"]["finalizers"]
+    assert finalizers == ["testbench.agentic-layer.ai/cleanup"]
 
 
 async def test_kubectl_apply_wait_get_and_describe_tell_a_person_what_happened(world):

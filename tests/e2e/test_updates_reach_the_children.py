@@ -59,7 +59,8 @@ async def test_a_field_that_is_no_longer_wanted_disappears(world):
     await world.edit(schedule=None, env=None)
     await world.reported()
     workflow = await world.kube.get(world.places().test_workflow)
-    assert not {"events", "container"} & workflow["spec"].keys()
+    assert "events" not in workflow["spec"]
+    assert "A" not in {variable["name"] for variable in workflow["spec"]["container"]["env"]}
 
 
 async def test_the_agents_url_is_followed_as_it_appears_changes_and_goes(world):
@@ -89,17 +90,18 @@ async def test_the_otlp_endpoint_is_followed(world):
 
     async def endpoints():
         workflow = await world.kube.get(world.places().test_workflow)
-        env = workflow["spec"].get("container", {}).get("env", [])
+        env = {variable["name"]: variable["value"] for variable in workflow["spec"]["container"]["env"]}
         use = await world.use()
         parameters = [use[phase].get("otelExporterOtlpEndpoint") for phase in ("run", "publish")]
-        return [*parameters, *(variable["value"] for variable in env)]
+        return [*parameters, env.get("OTEL_EXPORTER_OTLP_ENDPOINT"), env.get("OTEL_SDK_DISABLED")]
 
+    assert await endpoints() == [None, None, None, "true"]
     await world.otel_config("http://lgtm:4318")
-    await world.until(endpoints, lambda told: told == ["http://lgtm:4318"] * 3)
+    await world.until(endpoints, lambda told: told == ["http://lgtm:4318"] * 3 + [None])
     await world.otel_config("http://tempo:4318")
-    await world.until(endpoints, lambda told: told == ["http://tempo:4318"] * 3)
+    await world.until(endpoints, lambda told: told == ["http://tempo:4318"] * 3 + [None])
     await world.cluster.kubectl("delete", "configmap", "otel-config", "-n", world.namespace)
-    await world.until(endpoints, lambda told: told == [None, None])
+    await world.until(endpoints, lambda told: told == [None, None, None, "true"])
 
 
 async def test_fifty_edits_while_busy_cause_at_most_two_more_runs(world):
