@@ -58,7 +58,7 @@ class TestkubeClient:
     async def info(self) -> Info:
         """Ask Testkube about itself."""
         answer = await self._request("GET", "/info")
-        if not isinstance(answer, dict):
+        if not isinstance(answer, dict) or not answer.get("version"):
             raise Unavailable(f"GET {self._url}/info: the answer is not Testkube's")
         return Info(*(str(answer.get(key) or "") for key in ("version", "namespace", "context")))
 

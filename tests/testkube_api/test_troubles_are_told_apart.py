@@ -6,6 +6,7 @@ import socket
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from testkube.client import TestkubeClient
 from testkube.errors import Refused, Unavailable
@@ -58,3 +59,10 @@ async def test_json_of_something_else(testkube, client, monkeypatch, answer):
     testkube.add("weather")
     with pytest.raises(Unavailable, match="the answer is no list of executions"):
         await client.executions("weather")
+
+
+@pytest.mark.parametrize("answer", [{}, {"version": ""}])
+async def test_information_about_something_else(client, monkeypatch, answer):
+    monkeypatch.setattr("support.testkube._json", lambda _: web.json_response(answer))
+    with pytest.raises(Unavailable, match="the answer is not Testkube's"):
+        await client.info()
