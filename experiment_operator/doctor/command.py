@@ -15,7 +15,7 @@ from pydantic_settings import SettingsError
 from temporalio.service import RPCError
 
 from experiment_operator import logs, settings
-from experiment_operator.doctor import kubernetes, templates, temporal, webhook
+from experiment_operator.doctor import kubernetes, templates, temporal, testkube, webhook
 from experiment_operator.doctor.report import Check, Finding, Patient, Verdict, fault, ok, unchecked
 from experiments import yaml as documents
 from experiments.models import sentences
@@ -34,6 +34,9 @@ _CHECKS = (
     Check("permissions", (_API_SERVER,), kubernetes.permissions),
     Check("Experiment CRD", (_API_SERVER,), kubernetes.experiment_crd),
     Check(_TESTKUBE, (_API_SERVER,), kubernetes.testkube),
+    Check("Testkube control plane", (_TESTKUBE,), testkube.control_plane),
+    Check("Testkube API", (_TESTKUBE,), testkube.api),
+    Check("TestTriggers", (_TESTKUBE,), testkube.triggers),
     Check("templates", (_TESTKUBE,), templates.templates),
     Check("agent runtime", (_API_SERVER,), kubernetes.agent_runtime),
     Check(_TEMPORAL, (_SETTINGS,), temporal.server),

@@ -29,12 +29,13 @@ _ANYTHING = {
 
 async def templates(patient: Patient) -> Findings:
     options = patient.chosen.options
-    for namespace in await _namespaces(patient.kube, options):
+    for namespace in await namespaces(patient.kube, options):
         for phase, ref in _subject(namespace, "dataset.url", options).templates.items():
             yield await _examine(patient.kube, options, phase, ref)
 
 
-async def _namespaces(kube: KubeClient, options: Options) -> list[str]:
+async def namespaces(kube: KubeClient, options: Options) -> list[str]:
+    """Name those in which Testkube has to read: one, or each that has an Experiment."""
     if options.testkube_namespace != OWN_NAMESPACE:
         return [options.testkube_namespace]
     try:

@@ -15,6 +15,8 @@ from experiment_operator.doctor.report import Verdict
 from experiment_operator.rbac import permissions
 from experiment_operator.settings import All
 from kube.errors import NotServed
+from support.objects import applied, deployment, trigger, workflow
+from support.testkube import TestkubeStandIn
 from webhook.x509 import issue, pem
 
 ROOT = Path(__file__).parents[2]
@@ -191,6 +193,48 @@ async def testkube_of_another_version(hospital):
 async def testkubes_namespace_missing(hospital):
     hospital.environment(TESTKUBE_NAMESPACE="nowhere")
     yield
+
+
+@planted("Testkube control plane", verdict=Verdict.WARNING, words="testkube/agent is connected to one; without GITOPS")
+async def testkube_that_reads_no_custom_resources(hospital):
+    agent = deployment("agent", TESTKUBE_PRO_API_KEY=None, GITOPS_KUBERNETES_TO_CLOUD_ENABLED="false")
+    async with applied(hospital.cluster, agent):
+        yield
+
+
+@planted("Testkube API", verdict=Verdict.WARNING, words="http://127.0.0.1:1/v1/info: ")
+async def testkubes_api_away(hospital):
+    hospital.environment(TESTKUBE_API_URL="http://127.0.0.1:1")
+    yield
+
+
+@planted("Testkube API", words="does not know TestWorkflow weather, which is in testkube; it is that of testkube")
+async def testkubes_api_of_another_testkube(hospital):
+    async with TestkubeStandIn() as testkube, applied(hospital.cluster, workflow("weather")):
+        hospital.environment(TESTKUBE_API_URL=testkube.url)
+        yield
+
+
+@planted("Testkube API", words="it is connected to a control plane, and it takes TestWorkflows from there")
+async def testkubes_api_that_does_not_know_what_is_in_the_cluster(hospital):
+    async with TestkubeStandIn() as testkube, applied(hospital.cluster, workflow("weather")):
+        testkube.context = "cloud"
+        hospital.environment(TESTKUBE_API_URL=testkube.url)
+        yield
+
+
+@planted("Testkube API", verdict=Verdict.WARNING, words="is connected to a control plane; without GITOPS")
+async def testkubes_api_that_has_nothing_to_know(hospital):
+    async with TestkubeStandIn() as testkube:
+        testkube.context = "cloud"
+        hospital.environment(TESTKUBE_API_URL=testkube.url)
+        yield
+
+
+@planted("TestTrigger testkube/left-behind", verdict=Verdict.WARNING, words="starts TestWorkflow gone, which does not")
+async def trigger_without_its_workflow(hospital):
+    async with applied(hospital.cluster, workflow("weather"), trigger("left-behind", {"name": "gone"})):
+        yield
 
 
 @planted("template testkube/publish-template", words="does not exist")
