@@ -8,7 +8,7 @@ I/O, and the same snapshot always gives the same plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -143,32 +143,32 @@ def plan(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem] = MappingProx
 
 
 def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan:
-    """What the finalizer waits for, also beside the Experiment: the garbage collector knows no order.
+    """Delete what the finalizer waits for, also beside the Experiment: the garbage collector knows no order.
 
-    What is to be deleted next waits for what is being deleted: a trigger whose workflow is gone would have Testkube
-    drop other triggers of the same event. Only when nothing can begin any more, what still runs is aborted: an
-    execution whose ConfigMap is gone before its pod has begun would wait for it for ever.
+    Only when nothing can begin any more, what still runs is aborted: an execution whose ConfigMap is gone before its
+    pod has begun would wait for it for ever.
     """
     subject = snapshot.subject
     if FINALIZER not in subject.meta.finalizers:
         return Plan(snapshot)
-    going = [r for r in snapshot.own_children if "deletionTimestamp" in (snapshot.get(r) or {})["metadata"]]
-    pending = [CleanupPending(f"Still there: {', '.join(map(str, going))}.")] if going else []
-    if problems := _most_hopeless_first([*failures.values(), *pending]):
+    if failures:
+        problems = _most_hopeless_first(failures.values())
         return Plan(snapshot, report=_kept_report(snapshot, _ready(problems)), problems=problems)
-    config_maps, others = _split(snapshot.own_children)
-    actions = _deletions(snapshot, others)
-    if subject.options.aborts_executions and snapshot.own_children:
-        workflows = (ref for ref in (*subject.known_children, *others) if ref.resource == TEST_WORKFLOW)
-        actions += [Action(Step.ABORT_EXECUTIONS, ref) for ref in dict.fromkeys(workflows)]
-    actions += _deletions(snapshot, config_maps)
-    return Plan(snapshot, (*actions, Action(Step.REMOVE_FINALIZER, subject.ref)))
+    actions, pending = _deletions(snapshot, snapshot.own_children)
+    if subject.options.aborts_executions and actions:
+        place = next((i for i, action in enumerate(actions) if action.step == Step.DELETE_CONFIG_MAP), len(actions))
+        actions[place:place] = _aborts(snapshot)
+    if pending is None:
+        return Plan(snapshot, (*actions, Action(Step.REMOVE_FINALIZER, subject.ref)))
+    report = _kept_report(snapshot, _ready((pending,)), gone={action.ref for action in actions})
+    return Plan(snapshot, tuple(actions), report, (pending,))
 
 
-def _split(children: Iterable[ObjectRef]) -> tuple[list[ObjectRef], list[ObjectRef]]:
-    """The ConfigMaps, and the rest."""
-    found = list(children)
-    return [r for r in found if r.resource == CONFIG_MAP], [r for r in found if r.resource != CONFIG_MAP]
+def _aborts(snapshot: Snapshot) -> list[Action]:
+    """Not for somebody else's TestWorkflow, nor for one where this service generated before: Testkube goes by name."""
+    workflow = snapshot.subject.placement.test_workflow
+    foreign = snapshot.get(workflow) is not None and not snapshot.is_own(workflow)
+    return [] if foreign else [Action(Step.ABORT_EXECUTIONS, workflow)]
 
 
 def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
@@ -180,14 +180,14 @@ def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
     return Plan(snapshot, report=_kept_report(snapshot, _ready(problems) if problems else suspended), problems=problems)
 
 
-def _kept_report(snapshot: Snapshot, ready: Condition) -> Report:
-    """What the status says already, but for `ready`."""
+def _kept_report(snapshot: Snapshot, ready: Condition, gone: Collection[ObjectRef] = ()) -> Report:
+    """What the status says already, but for `ready` and for children that are `gone`."""
     status = snapshot.subject.status
     ours = [c for c in status.conditions if c.type in set(ConditionType) - {ConditionType.READY}]
     return Report(
         generation=snapshot.subject.meta.generation,
         conditions=(*ours, ready),
-        generated=tuple(snapshot.own_children),
+        generated=tuple(ref for ref in snapshot.own_children if ref not in gone),
         agent_url=status.agent_url,
         requested_at=snapshot.subject.requested_at,
     )
@@ -209,8 +209,23 @@ def _most_hopeless_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: not isinstance(p, Terminal)))
 
 
-def _deletions(snapshot: Snapshot, refs: Iterable[ObjectRef]) -> list[Action]:
-    return [Action(_DELETE[ref.resource], ref, live=snapshot.get(ref)) for ref in reversed(list(refs))]
+def _deletions(snapshot: Snapshot, refs: Collection[ObjectRef]) -> tuple[list[Action], CleanupPending | None]:
+    """Delete kind by kind, triggers first, and none before all of the kind before are gone.
+
+    A trigger that is still going starts its workflow; if that were gone, Testkube would drop others of the same event.
+    """
+    actions: list[Action] = []
+    for kind in reversed(CHILD_SUFFIXES):
+        found = sorted((ref for ref in refs if ref.resource == kind), key=str, reverse=True)
+        going = [ref for ref in found if _is_terminating(snapshot, ref)]
+        actions += [Action(_DELETE[kind], ref, live=snapshot.get(ref)) for ref in found if ref not in going]
+        if going:
+            return actions, CleanupPending(f"Still there: {', '.join(map(str, going))}.")
+    return actions, None
+
+
+def _is_terminating(snapshot: Snapshot, ref: ObjectRef) -> bool:
+    return "deletionTimestamp" in (snapshot.get(ref) or {}).get("metadata", {})
 
 
 def check_name(snapshot: Snapshot, child: ObjectRef) -> None:
@@ -301,21 +316,25 @@ class _Reconciliation:
     def _workflow_will_be(self) -> bool:
         """Whether there is a TestWorkflow for the trigger to start, or is about to be."""
         ref = self.placement.test_workflow
-        live = self.snapshot.get(ref) if self.snapshot.is_own(ref) else None
-        stays = live is not None and "deletionTimestamp" not in live["metadata"]
+        stays = self.snapshot.is_own(ref) and not _is_terminating(self.snapshot, ref)
         return stays or any(action.ref == ref for action in self.actions)
 
     def _drop_trigger(self) -> None:
         """Deletes a trigger that is not wanted, or has lost its workflow: Testkube would drop others because of it."""
         trigger = self.placement.test_trigger
         if self.snapshot.is_own(trigger) or trigger in self.failures:
-            self._add(ConditionType.READY, Step.DELETE_TEST_TRIGGER, trigger)
+            self._delete([trigger])
 
     def _move_out(self) -> None:
         """Deletes what was made where this service generated before."""
-        leftovers = [ref for ref in self._all() if ref not in self.placement.children]
-        for action in _deletions(self.snapshot, leftovers):
+        self._delete([ref for ref in self._all() if ref not in self.placement.children])
+
+    def _delete(self, refs: Collection[ObjectRef]) -> None:
+        actions, pending = _deletions(self.snapshot, refs)
+        for action in actions:
             self._add(ConditionType.READY, action.step, action.ref)
+        if pending:
+            self.problems[ConditionType.READY].append(pending)
 
     def _apply(self, kind: ConditionType, make: Callable[_P, Object], *args: _P.args, **kw: _P.kwargs) -> Object | None:
         manifest = self._attempt(kind, make, *args, **kw)
@@ -336,7 +355,7 @@ class _Reconciliation:
         if live is None:
             return Action(_APPLY[resource], ref, manifest)
         check_name(self.snapshot, ref)
-        if "deletionTimestamp" in live["metadata"]:
+        if _is_terminating(self.snapshot, ref):
             raise ChildTerminating(f"{ref} is being deleted; it is made again once it is gone.")
         return Action(_APPLY[resource], ref, manifest, live, tuple(differences(manifest, live)))
 

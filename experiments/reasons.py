@@ -50,7 +50,7 @@ def _of(action: Action, snapshot: Snapshot, known: list[str]) -> str | None:
     if action.step == Step.ADD_FINALIZER:
         return "finalizer missing"
     if action.manifest is None:
-        return f"{'finalizer' if action.step == Step.REMOVE_FINALIZER else kind} not wanted"
+        return f"{kind} not wanted"
     if action.live is None:
         remembered = action.ref in snapshot.subject.remembered_children
         return f"{kind} deleted" if remembered else f"{kind} missing"
