@@ -14,6 +14,7 @@ _OPEN, _CLOSE = "{{", "}}"
 _SPACE = re.compile(r"\s+")
 _NAME = re.compile(r"[a-zA-Z\d_]+(?:\s*\.\s*(?:[a-zA-Z\d_]+|\*))*")
 _OPERATOR = re.compile(r"!=|<>|==|>=|<=|&&|\*\*|\|\||\.\.\.|[-+*/><=%?:,!]")
+_CALL = re.compile(r"\s*\(")
 _PROPERTY = re.compile(r"\.\s*(?:[a-zA-Z\d_]+|\*)")
 _QUOTED = re.compile(r"'(?:\\'|[^'])*'")
 _VALUE = re.compile(r'["{\[\d]|(?:true|false|null)(?![a-zA-Z\d_.])')
@@ -60,7 +61,7 @@ def _end(text: str, position: int) -> int:
         if depth < 0:
             raise _unreadable(text, position)
         if kind == "name":
-            _check_name(token, is_call=text[end:].lstrip().startswith("("))
+            _check_name(token, is_call=_CALL.match(text, end) is not None)
         operand_wanted = _follow(kind, token, operand_wanted, text, position)
     return -1
 
