@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -64,6 +65,11 @@ def _closed_expressions(value: str) -> str:
     if value.rfind("{{") > value.rfind("}}"):
         raise ValueError("has a '{{' without its '}}': Testkube would take it for an expression and fail")
     return value
+
+
+def _whole(value: Any) -> Any:
+    """To the API server 60.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _cron(value: str) -> str:
@@ -260,7 +266,7 @@ class EnvVar(Part):
 
 class WaitForRollout(PartWithDefaults):
     enabled: StrictBool = True
-    timeout_seconds: Annotated[int, Field(strict=True, ge=1, le=600)] = 120
+    timeout_seconds: Annotated[int, Field(strict=True, ge=1, le=600), BeforeValidator(_whole)] = 120
 
 
 class Trigger(PartWithDefaults):

@@ -31,6 +31,7 @@ URL = "must be an http:// or https:// URL, in which spaces, quotes, braces and n
 EXPRESSION = "must not contain '{{': Testkube would evaluate it"
 SOURCES = "exactly one of s3, url and inline must be set"
 FROM = "exactly one of configMapKeyRef, secretKeyRef and fieldRef must be set"
+EVENT = "must be letters, digits, '-' and '_', beginning with a letter and ending with a letter or digit"
 FIELDS = "must be five fields with one space between them: minute, hour, day of month, month, day of week"
 FINE = "ranges (1-5), lists (1,3) and steps (*/2) are fine"
 
@@ -114,6 +115,7 @@ OURS: dict[str, tuple[Object, str, str]] = {
         "spec.env[0].valueFrom.secretKeyRef.key",
         "must be letters, digits, '_', '-' and '.'",
     ),
+    "event": ({**GOOD, "trigger": {"event": "on push"}}, "spec.trigger.event", EVENT),
     "cron-macro": (cron("@daily"), "spec.schedule.cron", FIELDS),
     "cron-six-fields": (cron("0 0 6 * * 1"), "spec.schedule.cron", FIELDS),
     "cron-minute": (cron("60 * * * *"), "spec.schedule.cron", f"the minute must be * or 0-59; {FINE}"),
@@ -184,10 +186,20 @@ SERVERS: dict[str, tuple[Object, str, str]] = {
         'Duplicate value: {"name":"rain"}',
     ),
     "same-variable": ({**GOOD, "env": [{"name": "A"}, {"name": "A"}]}, "spec.env[1]", 'Duplicate value: {"name":"A"}'),
-    "event": (
-        {**GOOD, "trigger": {"event": "on_push"}},
-        "spec.trigger.event",
-        'supported values: "created", "modified"',
+    "rollout-patience": (
+        {**GOOD, "trigger": {"waitForRollout": {"timeoutSeconds": 3600}}},
+        "spec.trigger.waitForRollout.timeoutSeconds",
+        "should be less than or equal to 600",
+    ),
+    "rollout-impatience": (
+        {**GOOD, "trigger": {"waitForRollout": {"timeoutSeconds": 0}}},
+        "spec.trigger.waitForRollout.timeoutSeconds",
+        "should be greater than or equal to 1",
+    ),
+    "rollout-duration": (
+        {**GOOD, "trigger": {"waitForRollout": {"timeoutSeconds": "2m"}}},
+        "spec.trigger.waitForRollout.timeoutSeconds",
+        "must be of type integer",
     ),
     "policy": (
         {**GOOD, "trigger": {"concurrencyPolicy": "allow"}},

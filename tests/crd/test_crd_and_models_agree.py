@@ -49,7 +49,12 @@ COMMON = {
         {"name": "B", "valueFrom": {"secretKeyRef": {"name": "tokens", "key": "b.pem", "optional": False}}},
         {"name": "C", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}}},
     ],
-    "trigger": {"enabled": True, "event": "created", "concurrencyPolicy": "Forbid"},
+    "trigger": {
+        "enabled": True,
+        "event": "created",
+        "concurrencyPolicy": "Forbid",
+        "waitForRollout": {"enabled": False, "timeoutSeconds": 60},
+    },
     "schedule": {"cron": "*/15 8-17 1,15 JAN-jun 1-5", "timezone": "Europe/Berlin"},
     "suspend": True,
 }
@@ -64,11 +69,11 @@ FULL: dict[str, Object] = {
 # What people and machines put where it does not belong.
 # fmt: off
 ODD_VALUES: list[Any] = [None, True, 1, {}, [], [None], [{}]]
-ODD_NUMBERS = [0, 2, -0.1, 1.0001, 10**15]
+ODD_NUMBERS = [0, 2, -0.1, 1.0001, 10**15, 10**30]
 FREE_TEXTS = ["", " ", "é😀", "\x00", "{{"]
 RULED_TEXTS = [
     *FREE_TEXTS, "a", "A", "-a", "a-", "a.b", "a..b", "a_b", "1", "a b", "a\n", "\na", "é", "a=b", "}}", "{", "{{ a }}",
-    "{{ a }} {{", "}}{{", "{{{a}}", "{{ a\n}}", "Allow", "modified", "http://a", "* * * * *", "UTC",
+    "{{ a }} {{", "}}{{", "{{{a}}", "{{ a\n}}", "Allow", "modified", "on_push", "a_", "http://a", "* * * * *", "UTC",
 ]
 URLS = [
     "http://", "HTTP://a", "https://a.b:80/c?d=%20#e", "ftp://a", "http://a b", "http://a:port", "a:80", "http://a.",
@@ -259,7 +264,8 @@ def odd_values(part: Any, path: Path) -> list[Any]:
         case dict() | bool():
             return [*ODD_VALUES, "a", {"name": "a"}, {"name": ""}]
         case _:
-            return [*ODD_VALUES, *ODD_NUMBERS, "0.5"]
+            limits = [schema[limit] + step for limit in ("minimum", "maximum") for step in (-1, 0, 1)]
+            return [*ODD_VALUES, *ODD_NUMBERS, *limits, "0.5", 1.0, 1e2]
 
 
 def places(kind: str) -> Iterator[Path]:

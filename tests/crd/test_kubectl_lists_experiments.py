@@ -67,4 +67,4 @@ async def test_waits_for_a_condition(cluster: LocalCluster, namespace: str) -> N
 
 
 async def test_explains_a_field(cluster: LocalCluster) -> None:
-    assert "What has to happen." in await cluster.kubectl("explain", "experiment.spec.trigger.event")
+    assert "What has to happen: created," in await cluster.kubectl("explain", "experiment.spec.trigger.event")

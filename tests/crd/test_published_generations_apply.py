@@ -75,8 +75,8 @@ spec:
 async def test_applies_unchanged(cluster: LocalCluster, manifest: str) -> None:
     printed = await cluster.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=manifest)
     stored, written = json.loads(printed)["spec"], yaml.safe_load(manifest)["spec"]
-    added = {"suspend": False, "defaultThreshold": 0.9, "trigger": {"event": "modified", **written["trigger"]}}
-    assert stored == {**written, **added}
+    trigger = {"event": "modified", "waitForRollout": {"enabled": True, "timeoutSeconds": 120}, **written["trigger"]}
+    assert stored == {**written, "suspend": False, "defaultThreshold": 0.9, "trigger": trigger}
 
 
 def test_both_evaluate_the_same() -> None:
@@ -87,3 +87,10 @@ def test_both_evaluate_the_same() -> None:
     assert one.judge_model == other.judge_model == "gemini-2.5-flash-lite"
     assert one.trigger is not None
     assert one.trigger.event == "modified"
+
+
+async def test_an_event_of_another_tool_applies(cluster: LocalCluster) -> None:
+    """Upstream took every word for the only event that it knew, so there are manifests with any of them."""
+    manifest = WITH_SCENARIOS.replace("enabled: true", "enabled: true\n    event: on_push")
+    printed = await cluster.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=manifest)
+    assert json.loads(printed)["spec"]["trigger"]["event"] == "on_push"
