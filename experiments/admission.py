@@ -33,6 +33,7 @@ AgentCheck = Literal["refuse", "warn"]
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _DEFAULT_THRESHOLD = ExperimentSpec.model_fields["default_threshold"].default
 _SHORT_PAUSE_MINUTES = 5
+_ALSO_BY_SCALING = frozenset({"modified", "deployment-generation-modified"})
 # What only the Experiment's author can mend, and where. All other problems pass away, or are somebody else's.
 _FIELDS: dict[type[Problem], str] = {
     AgentWithoutA2A: "spec.agentRef",
@@ -122,12 +123,10 @@ def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[FieldMessage]:
         what = ", ".join(dict.fromkeys(metric.metric_name for metric in undecided))
         words = f"some metrics have no threshold ({what}), and none is set for all: {spec.default_threshold} is used."
         yield FieldMessage("spec.defaultThreshold", words)
-    if spec.trigger and spec.wants_trigger and spec.trigger.event == "modified":
-        words = (
-            "modified also fires when the Deployment is scaled, and then waits in vain for a rollout; "
-            "deployment-image-update fires on a new image only."
-        )
-        yield FieldMessage("spec.trigger.event", words)
+    if spec.trigger and spec.wants_trigger and spec.trigger.event in _ALSO_BY_SCALING:
+        vain = ", and then waits in vain for a rollout" if spec.trigger.wait_for_rollout.enabled else ""
+        words = f"{spec.trigger.event} also fires when the Deployment is scaled{vain}"
+        yield FieldMessage("spec.trigger.event", f"{words}; deployment-image-update fires on a new image only.")
     if spec.schedule and (pause := shortest_pause(spec.schedule)) < _SHORT_PAUSE_MINUTES:
         yield FieldMessage("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
 

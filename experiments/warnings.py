@@ -31,9 +31,7 @@ class FieldMessage:
 def workflow_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldMessage]:
     """Yield what an execution of the TestWorkflow will stumble over."""
     if spec.dataset and spec.dataset.s3 and not spec.dataset.s3.key.lower().endswith(".json"):
-        yield FieldMessage(
-            "spec.dataset.s3.key", f"setup fails for keys that do not end in .json: {spec.dataset.s3.key}"
-        )
+        yield FieldMessage("spec.dataset.s3.key", "the setup phase fetches no key that does not end in .json.")
     if not (spec.judge_model or resolve.template_default(snapshot, "model")) and (judged := list(metrics(spec))):
         names = ", ".join(dict.fromkeys(metric.metric_name for metric in judged))
         words = f"no model is named, without which the evaluate phase lets every metric fail: {names}."
