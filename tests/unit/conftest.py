@@ -10,7 +10,7 @@ import copy
 import io
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,12 @@ class World:
         namespace = self.options.testkube_namespace_for(self.metadata["namespace"])
         return self.put(TEST_WORKFLOW_TEMPLATE, name, namespace, spec={"config": config})
 
+    def template_sets(self, name: str, **environment: str) -> None:
+        """Gives a template a step that sets these variables itself."""
+        (ref,) = (ref for ref in self.objects if ref.resource == TEST_WORKFLOW_TEMPLATE and ref.name == name)
+        env = [{"name": variable, "value": value} for variable, value in environment.items()]
+        self.objects[ref]["spec"].setdefault("steps", []).append({"name": "step", "run": {"env": env}})
+
     def snapshot(self) -> Snapshot:
         return Snapshot(self.subject, copy.deepcopy(self.objects), frozenset(self.unserved))
 
@@ -117,15 +123,21 @@ class World:
         return plan(self.snapshot(), failures or {})
 
     def settle(self) -> list[str]:
-        """One run of the workflow: each action of the plan, planned again before it is done, then the status."""
-        done = []
-        for announced in self.plan().actions:
-            wanted = (announced.step, announced.ref)
-            action = next(a for a in self.plan().actions if (a.step, a.ref) == wanted)
-            self._carry_out(action)
-            done.append(str(action))
+        """One run of the workflow: each action of the plan, then the status."""
+        done = [str(action) for action in self.steps()]
         self.report()
         return done
+
+    def steps(self) -> Iterator[Action]:
+        """Each action of the plan once it is done. Like the worker it plans again before each, but for an abort."""
+        for announced in self.plan().actions:
+            wanted = (announced.step, announced.ref)
+            again = next((a for a in self.plan().actions if (a.step, a.ref) == wanted), None)
+            action = announced if announced.step == Step.ABORT_EXECUTIONS else again
+            if action is None:
+                return  # not needed any more: the worker begins another pass
+            self._carry_out(action)
+            yield action
 
     def report(self) -> None:
         """Writes the status, as a merge patch that went through JSON."""
@@ -173,6 +185,10 @@ class World:
             finalizers.append(_FINALIZER)
         elif action.step == Step.REMOVE_FINALIZER:
             finalizers.remove(_FINALIZER)
+        elif action.step == Step.ABORT_EXECUTIONS:
+            pass
+        elif action.manifest is None and self.objects[action.ref]["metadata"].get("finalizers"):
+            self.objects[action.ref]["metadata"]["deletionTimestamp"] = NOW
         elif action.manifest is None:
             del self.objects[action.ref]
         else:

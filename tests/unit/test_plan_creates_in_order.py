@@ -16,7 +16,7 @@ from kube.objects import CONFIG_MAP
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 
 
-def test_elsewhere(world: Any) -> None:
+def test_in_another_namespace_the_finalizer_comes_first(world: Any) -> None:
     made = world(trigger={"enabled": True})
     assert made.settle() == [
         f"add finalizer {FINALIZER}",
@@ -27,16 +27,17 @@ def test_elsewhere(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("setting", "namespace"), [("testkube", "testkube"), (".", "shop")])
-def test_beside_the_experiment(world: Any, setting: str, namespace: str) -> None:
+def test_beside_the_experiment_the_finalizer_comes_first(world: Any, setting: str, namespace: str) -> None:
     made = world(setting, namespace=namespace, trigger={"enabled": True})
     assert made.settle() == [
+        f"add finalizer {FINALIZER}",
         f"create ConfigMap {namespace}/weather-experiment",
         f"create TestWorkflow {namespace}/weather-workflow",
         f"create TestTrigger {namespace}/weather-trigger",
     ]
 
 
-def test_beside_it_the_experiment_owns_all(world: Any) -> None:
+def test_beside_the_experiment_it_owns_all_children(world: Any) -> None:
     made = world(".", trigger={"enabled": True})
     made.settle()
     owner = {
@@ -49,7 +50,7 @@ def test_beside_it_the_experiment_owns_all(world: Any) -> None:
         assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True, "blockOwnerDeletion": True}]
 
 
-def test_elsewhere_the_config_map_owns_the_others(world: Any) -> None:
+def test_in_another_namespace_the_config_map_owns_the_others(world: Any) -> None:
     """An owner in another namespace would make the garbage collector delete the child at once."""
     made = world(trigger={"enabled": True})
     made.settle()

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from experiments.errors import CleanupPending
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
-from kube.objects import CONFIG_MAP, ObjectRef
+from kube.objects import CONFIG_MAP, ObjectRef, Resource
 
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 
@@ -25,21 +27,63 @@ def settled(world: Any, *args: Any) -> Any:
     return made
 
 
-def test_elsewhere(world: Any) -> None:
-    made = deleted(settled(world))
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("testkube", "testkube/weather-{}.default"),
+        (".", "default/weather-{}"),
+    ],
+)
+def test_the_trigger_goes_before_its_workflow_and_the_finalizer_goes_last(world: Any, setting: str, names: str) -> None:
+    """Also where the Experiment owns its children: the garbage collector would delete them in any order."""
+    made = deleted(settled(world, setting))
     assert made.settle() == [
-        "delete TestTrigger testkube/weather-trigger.default",
-        "delete TestWorkflow testkube/weather-workflow.default",
-        "delete ConfigMap testkube/weather-experiment.default",
+        f"delete TestTrigger {names.format('trigger')}",
+        f"delete TestWorkflow {names.format('workflow')}",
+        f"delete ConfigMap {names.format('experiment')}",
         f"remove finalizer {FINALIZER}",
     ]
     assert made.plan().needed is False
 
 
-def test_beside_it_the_garbage_collector_does_it(world: Any) -> None:
+def test_without_its_finalizer_a_deleted_experiment_is_left_to_the_garbage_collector(world: Any) -> None:
     made = deleted(settled(world, "."))
+    made.metadata["finalizers"] = ["somebody/else"]
     assert made.plan().actions == ()
     assert made.plan().needed is False
+
+
+ORDER = [TEST_TRIGGER, TEST_WORKFLOW, CONFIG_MAP]
+
+
+@pytest.mark.parametrize("setting", ["testkube", "."])
+@pytest.mark.parametrize("held", ORDER)
+def test_nothing_is_deleted_before_what_goes_first_is_gone(world: Any, setting: str, held: Resource) -> None:
+    made = settled(world, setting)
+    child = made.child(held)
+    child["metadata"]["finalizers"] = ["example.com/hold"]
+    deleted(made).settle()
+    place = ORDER.index(held)
+    assert [ref.resource for ref in reversed(made.snapshot().own_children)] == ORDER[place:]
+    said = f"Still there: {held} {child['metadata']['namespace']}/{child['metadata']['name']}."
+    assert made.condition("Ready") == ("False", "CleanupPending", said)
+    assert made.plan().needed is False
+    made.objects = {ref: obj for ref, obj in made.objects.items() if obj is not child}
+    assert len(made.settle()) == len(ORDER[place:])
+    assert made.metadata["finalizers"] == []
+
+
+def test_what_somebody_is_deleting_already_is_waited_for(world: Any) -> None:
+    """By hand, or by a foreground deletion."""
+    made = deleted(settled(world))
+    made.child(CONFIG_MAP)["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"
+    assert [action.ref.resource for action in made.plan().actions] == [TEST_TRIGGER, TEST_WORKFLOW]
+    assert [resource["kind"] for resource in reported(made)] == ["ConfigMap"]
+
+
+def reported(made: Any) -> list[dict[str, str]]:
+    """The resources in the status as it will be."""
+    return [resource.model_dump() for resource in made.plan().report.resources]
 
 
 def test_what_is_gone_already_is_not_deleted(world: Any) -> None:
@@ -56,23 +100,23 @@ def test_a_deletion_names_the_object_that_was_looked_at(world: Any) -> None:
         assert action.live["metadata"]["uid"] == made.objects[action.ref]["metadata"]["uid"]
 
 
-def test_nothing_is_created_for_it(world: Any) -> None:
+def test_nothing_is_created_for_a_deleted_experiment(world: Any) -> None:
     made = deleted(world(trigger={"enabled": True}))
     assert made.plan().actions == ()
 
 
-def test_children_elsewhere_than_today_are_deleted_too(world: Any) -> None:
+def test_children_in_an_earlier_namespace_are_deleted_too(world: Any) -> None:
     made = settled(world)
     made.options = type(made.options)("other")
     assert [action.ref.namespace for action in deleted(made).plan().actions[:-1]] == ["testkube"] * 3
 
 
-def test_a_spec_that_breaks_todays_rules_does_not_hold_it_up(world: Any) -> None:
+def test_a_spec_that_breaks_todays_rules_does_not_hold_a_deletion_up(world: Any) -> None:
     made = deleted(settled(world), defaultThreshold=2)
     assert len(made.plan().actions) == 4
 
 
-def test_neither_does_suspend(world: Any) -> None:
+def test_suspend_does_not_hold_a_deletion_up(world: Any) -> None:
     made = deleted(settled(world), suspend=True)
     assert len(made.plan().actions) == 4
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from experiments.options import Options
-from experiments.resources import TEST_WORKFLOW_TEMPLATE
-from kube.objects import ObjectRef
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from kube.objects import CONFIG_MAP, ObjectRef
 
 PLACES = ["testkube", "tests", ".", "default"]
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
@@ -49,17 +49,39 @@ def test_one_run_is_enough_from_anywhere_to_anywhere(world: Any, origin: str, ta
     namespace = Options(target).testkube_namespace_for("default")
     assert {child["metadata"]["namespace"] for child in made.children()} == {namespace}
     assert {resource["namespace"] for resource in made.status["generatedResources"]} == {namespace}
-    assert made.metadata["finalizers"] == ([] if namespace == "default" else [FINALIZER])
+    assert made.metadata["finalizers"] == [FINALIZER]
 
 
-def test_a_finalizer_guards_leftovers_elsewhere(world: Any) -> None:
+def test_a_move_begins_with_a_finalizer_that_was_lost(world: Any) -> None:
     made = settled(world, "testkube")
     made.metadata["finalizers"].clear()
     move(made, ".")
-    actions = [str(action) for action in made.plan().actions]
-    assert (actions[0], actions[-1]) == (f"add finalizer {FINALIZER}", f"remove finalizer {FINALIZER}")
-    made.settle()
+    assert made.settle()[0] == f"add finalizer {FINALIZER}"
     assert made.plan().needed is False
+
+
+@pytest.mark.parametrize(
+    ("held", "left"),
+    [
+        (TEST_TRIGGER, [TEST_TRIGGER, TEST_WORKFLOW, CONFIG_MAP]),
+        (TEST_WORKFLOW, [TEST_WORKFLOW, CONFIG_MAP]),
+        (CONFIG_MAP, [CONFIG_MAP]),
+    ],
+)
+def test_what_is_still_going_in_the_old_place_keeps_what_it_needs(world: Any, held: Any, left: list[str]) -> None:
+    made = settled(world, "testkube")
+    made.child(held)["metadata"]["finalizers"] = ["example.com/hold"]
+    ref = next(ref for ref in made.subject.placement.children if ref.resource == held)
+    move(made, "tests")
+    made.settle()
+    old = [ref for ref in made.snapshot().own_children if ref.namespace == "testkube"]
+    assert [ref.resource for ref in reversed(old)] == left
+    assert made.plan().actions == ()
+    assert made.condition("Ready") == ("False", "CleanupPending", f"Still there: {ref}.")
+    del made.objects[ref]
+    made.settle()
+    assert {child["metadata"]["namespace"] for child in made.children()} == {"tests"}
+    assert made.condition("Ready")[:2] == ("True", "Reconciled")
 
 
 def test_the_old_ones_stay_until_the_new_ones_can_work(world: Any) -> None:

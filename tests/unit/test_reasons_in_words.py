@@ -136,10 +136,6 @@ def test_children_that_are_not_wanted(settled: Any) -> None:
     ]
 
 
-def test_the_finalizer(settled: Any, world: Any) -> None:
+def test_a_finalizer_that_was_removed(settled: Any) -> None:
     settled.metadata["finalizers"].clear()
     assert why(settled) == ["finalizer missing"]
-    beside = world(".")
-    beside.settle()
-    beside.metadata["finalizers"] = ["testbench.agentic-layer.ai/cleanup"]
-    assert why(beside) == ["finalizer not wanted"]
