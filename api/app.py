@@ -15,7 +15,6 @@ from api.http.etag import CacheControl
 from api.http.openapi import DescribedApi, operation_id
 from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
-from api.reconciliations.idempotency import Requests
 from api.reconciliations.visibility import Runs
 from kube.caches import Caches
 from temporal.client import starter
@@ -35,10 +34,10 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
         generate_unique_id_function=operation_id,
     )
     runs = Runs(temporal, config.temporal_ui_url)
-    requests = Requests(starter(temporal, config.task_queue), runs)
+    start = starter(temporal, config.task_queue)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
-    Parts(caches, runs, access, config.options, config.agent_check, requests, broadcast).install(app)
+    Parts(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)
     app.add_middleware(CacheControl)
     problems.install(app)
     for part in (health, experiments, live, plans, reconciliations):

@@ -12,13 +12,13 @@ from fastapi import Depends, Request
 
 from api.auth.kubernetes import Access
 from api.http.problems import CachesNotFilled, NotFound
-from api.reconciliations.idempotency import Requests
 from api.reconciliations.visibility import Runs
 from experiments.admission import AgentCheck
 from experiments.options import Options
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef
+from temporal.client import Start
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,7 +35,7 @@ class Parts:
     access: Access
     options: Options
     agent_check: AgentCheck
-    requests: Requests
+    start: Start
     broadcast: Broadcast
 
     def install(self, app: FastAPI) -> None:

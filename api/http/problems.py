@@ -4,7 +4,6 @@
     ├── Unauthenticated        401  no token, or one that is not accepted
     ├── NotAllowed             403  the caller may not do this
     ├── InvalidRequest         422  a parameter is not what it has to be
-    ├── KeyReused              422  the Idempotency-Key was sent before, with another request
     ├── NotFound               404  there is no such Experiment or run
     └── Unavailable            503  comes with Retry-After
         ├── NotReady                something that this process needs is missing
@@ -66,11 +65,6 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
 class InvalidRequest(Refusal):
     status = 422
     title = "The request is not understood"
-
-
-class KeyReused(Refusal):
-    status = 422
-    title = "The Idempotency-Key is taken"
 
 
 class Unauthenticated(Refusal):

@@ -1,7 +1,7 @@
 """`…/reconciliations` and `…/reconciliations/{run_id}`: what was done about an Experiment, why, and doing it now.
 
-They answer from Temporal, through `visibility`, also for Experiments that no longer exist. A POST asks for a run,
-through `idempotency`.
+They answer from Temporal, through `visibility`, also for Experiments that no longer exist. To ask for a run twice does
+no harm: the second request wakes the run that is open, or begins one that finds nothing to do.
 """
 
 from __future__ import annotations
@@ -10,31 +10,22 @@ import asyncio
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.auth.dependencies import MayGet, MayUpdate, TheCaller
+from api.auth.dependencies import MayGet, MayUpdate
 from api.dependencies import TheParts, require_experiment
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from api.reconciliations.pages import RunQuery, page
 from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
-from api.reconciliations.visibility import Runs
-from experiments.contract import Target
+from api.reconciliations.visibility import Runs, asking_temporal
+from experiments.contract import Target, Wakeup
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 
 router = APIRouter(prefix="/api/v1/namespaces/{namespace}/experiments/{name}", tags=["Reconciliations"])
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern="^[!-~]{1,255}$",
-        description="The same key asks for the same run, however often it is sent.",
-        examples=["8e03978e-40d5-43e8-bc93-6894a57f9324"],
-    ),
-]
 Wait = Annotated[
     str | None,
     Query(
@@ -91,19 +82,13 @@ async def get_reconciliation(
     },
 )
 async def reconcile(
-    *,
-    request: Request,
-    namespace: Namespace,
-    name: Name,
-    parts: TheParts,
-    caller: TheCaller,
-    wish: Wish | None = None,
-    key: Key = None,
-    wait: Wait = None,
+    request: Request, namespace: Namespace, name: Name, parts: TheParts, *, wish: Wish | None = None, wait: Wait = None
 ) -> Response:
     uid = require_experiment(parts.caches, namespace, name)["metadata"]["uid"]
     target = Target(namespace, name, uid)
-    run_id = await parts.requests.run(target, wish.reason if wish else "", key, caller.user)
+    why = f"requested: {wish.reason}" if wish and wish.reason else "requested"
+    async with asking_temporal():
+        run_id = await parts.start(target, Wakeup([why]))
     if wait:
         await _end_of(parts.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
     run = await parts.runs.one(namespace, name, run_id, uid)

@@ -26,8 +26,8 @@ _LOCAL_ACTIVITY = "core_local_activity"
 class Timeline:
     """The steps and signals of a run, in order. `pending` tells of the regular activities that are under way now.
 
-    `reasons` are why it began and what woke it, `requests` what people asked of it, `changes` what its steps have done,
-    in words, and `status_written` what its last report said.
+    `reasons` are why it began and what woke it, `changes` what its steps have done, in words, and `status_written` what
+    its last report said.
     """
 
     def __init__(
@@ -36,7 +36,6 @@ class Timeline:
         self.steps: list[Step] = []
         self.signals: list[Signal] = []
         self.reasons: list[str] = []
-        self.requests: list[str] = []
         self.changes: list[str] = []
         self.status_written: str | None = None
         self._converter = converter
@@ -75,11 +74,10 @@ class Timeline:
         return next(iter(self._troubles.values()), "")
 
     def _start(self, event: HistoryEvent) -> None:
-        """A run that continues another one goes on with its reasons, requests and changes."""
+        """A run that continues another one goes on with its reasons and changes."""
         carried = decode(event.workflow_execution_started_event_attributes.input, Reconcile, self._converter)
         if carried:
-            self.reasons, self.requests = list(carried.reasons), list(carried.requests)
-            self.changes = list(carried.changes)
+            self.reasons, self.changes = list(carried.reasons), list(carried.changes)
 
     def _signal(self, event: HistoryEvent) -> None:
         attributes = event.workflow_execution_signaled_event_attributes
@@ -87,7 +85,6 @@ class Timeline:
         if attributes.signal_name == SIGNAL and wakeup:
             self.signals.append(Signal(time=time_of(event.event_time), reasons=wakeup.reasons))
             self.reasons += [why for why in wakeup.reasons if why not in self.reasons]
-            self.requests += [wakeup.request] if wakeup.request else []
 
     def _wake_up(self, event: HistoryEvent) -> None:
         self._clock = time_of(event.event_time)

@@ -47,7 +47,6 @@ class Noted:
     """What a run has put into its memo: `outcome` when it completes or fails, the rest where it is not too long."""
 
     reasons: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     outcome: str = ""
     message: str = ""
@@ -114,22 +113,6 @@ class Runs:
         async with asking_temporal(patiently=True):
             await anext(events)
 
-    async def requests(self, target: Target, most: int) -> list[tuple[str, list[str]]]:
-        """What people asked of each of the newest runs of this object, by the IDs of the runs.
-
-        Visibility may be behind, so the very newest is looked up by itself; while it is open its history has to tell.
-        """
-        async with asking_temporal():
-            newest = await self._describe(target.workflow_id)
-            if newest is None:
-                return []
-            listed = await self.listed(f"{of_type()} AND WorkflowId = '{target.workflow_id}'", most)
-            asked = [(run.run_id, (await noted(run)).requests) for run in (newest, *listed)]
-            if not (await noted(newest)).outcome:
-                history = await self._handle(newest.id, newest.run_id).fetch_history()
-                asked.append((newest.run_id, Timeline(history.events, [], self._converter).requests))
-        return asked
-
     def url(self, workflow_id: str, run_id: str) -> str:
         """Where Temporal's UI shows this run."""
         workflow = f"{self._ui_url}/namespaces/{quote(self._client.namespace)}/workflows/{quote(workflow_id, safe='')}"
@@ -168,8 +151,7 @@ class Runs:
         listed = await self.listed(f"{of_name(namespace, name)} AND RunId = '{run_id}'", 1)
         return await self._describe(listed[0].id, run_id) if listed else None
 
-    async def _describe(self, workflow_id: str, run_id: str | None = None) -> WorkflowExecutionDescription | None:
-        """Without `run_id`, its newest run."""
+    async def _describe(self, workflow_id: str, run_id: str) -> WorkflowExecutionDescription | None:
         try:
             return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
         except RPCError as error:
@@ -209,7 +191,6 @@ async def noted(run: WorkflowExecution) -> Noted:
     try:
         return Noted(
             reasons=await run.memo_value("reasons", [], type_hint=list[str]),
-            requests=await run.memo_value("requests", [], type_hint=list[str]),
             changes=await run.memo_value("changes", [], type_hint=list[str]),
             outcome=await run.memo_value("outcome", "", type_hint=str),
             message=await run.memo_value("message", "", type_hint=str),

@@ -73,6 +73,13 @@ async def test_an_open_run_is_woken_rather_than_doubled(api, url, weather, runs)
     assert run["reasons"] == ["generation 3", "requested: it is there now"]
 
 
+async def test_who_asks_again_gets_the_run_that_is_still_open(api, url, weather, runs):
+    runs.plan(weather.name, problem=("GatewayMissing", "There is no AiGateway."))
+    first, again = [(await api.post(url, json={"reason": "a new judge"})).json() for _ in range(2)]
+    assert (first["runId"], first["reasons"]) == (again["runId"], again["reasons"])
+    await runs.end(weather)
+
+
 @pytest.mark.parametrize("body", [None, {}, {"reason": ""}])
 async def test_a_reason_is_not_needed(api, url, body):
     answer = await api.post(url, json=body)
@@ -104,7 +111,7 @@ async def test_an_experiment_that_does_not_exist_cannot_be_reconciled(api, url):
 
 async def test_without_temporal_it_is_to_be_asked_again_later(serve, caches, temporal_away, url):
     async with serve(caches, temporal_away) as api:
-        answer = await api.post(url, headers={"Idempotency-Key": "k"})
+        answer = await api.post(url)
     assert (answer.status_code, answer.json()["title"]) == (503, "Temporal does not answer")
     assert int(answer.headers["Retry-After"]) > 0
 
