@@ -60,7 +60,7 @@ class Ended:
         outcome = "InvalidSchedule" if number % 200 == 0 else "Unchanged" if number % 2 else "Reconciled"
         changes = ["changed TestWorkflow testkube/weather-workflow.default (spec.use[0].config.agentUrl)"]
         result = Result(outcome, "The cluster is as the Experiment says.", number, reasons, changes)
-        workflow.upsert_memo(memo(_TARGET, reasons, result=result))
+        workflow.upsert_memo(memo(_TARGET, reasons, result))
         if outcome == "InvalidSchedule":
             raise ApplicationError(result.message, result, type=outcome, non_retryable=True)
         return result

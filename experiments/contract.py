@@ -7,7 +7,6 @@ UI; objects are read again where they are needed.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +30,6 @@ Achievement: TypeAlias = Literal["Reconciled", "Unchanged", "Suspended", "Cleane
 _BYTES_OF_A_RESULT = 1000
 _REASONS_IN_MEMO = 10
 _BYTES_OF_A_REASON = 90
-_REQUESTS_IN_MEMO = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +62,10 @@ class Wakeup:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
 
     A worker whose caches are behind one of them reads that object again. An empty version means that there was none.
-    `request` identifies what a person asked for: a run that has had it already does not look again.
     """
 
     reasons: list[str]
     seen: dict[str, str] = field(default_factory=dict)
-    request: str = ""
 
 
 @dataclass(slots=True)
@@ -80,7 +76,6 @@ class Reconcile:
     pending: list[Wakeup] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -156,9 +151,7 @@ class StatusRequest:
     failure: Obstacle | None = None
 
 
-def memo(
-    target: Target, reasons: list[str], requests: Sequence[str] = (), result: Result | None = None
-) -> dict[str, Any]:
+def memo(target: Target, reasons: list[str], result: Result | None = None) -> dict[str, Any]:
     """What lists and filters know of a run without opening its history; `result` once it has ended.
 
     Of a result that is too long there is the outcome, and no message.
@@ -167,8 +160,6 @@ def memo(
         "experiment": f"{target.namespace}/{target.name}",
         "reasons": [_in_brief(reason) for reason in reasons[:_REASONS_IN_MEMO]],
     }
-    if requests:
-        noted["requests"] = list(requests[-_REQUESTS_IN_MEMO:])
     if result:
         noted["outcome"] = result.outcome
         told = {"message": result.message, "reasons": result.reasons, "changes": result.changes}

@@ -60,9 +60,8 @@ _ABORT_LIMIT = timedelta(seconds=50)
 _LONGEST_PAUSE = 300
 _IMPATIENT_PASSES = 3
 _LONG_HISTORY = 1000
-# What people write and how often they ask is theirs to choose, and all of it has to fit into one payload.
+# What people write is theirs to choose, and all of it has to fit into one payload.
 _MOST_REASONS = 50
-_MOST_REQUESTS = 50
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -72,7 +71,6 @@ class ReconcileExperiment:
         self._target = request.target
         self._reasons = list(request.reasons)
         self._changes = list(request.changes)
-        self._requests = list(request.requests)
         self._unreported: list[str] = []
         self._released = False
         self._may_abort = True
@@ -85,10 +83,6 @@ class ReconcileExperiment:
     def wake(self, wakeup: Wakeup | None = None) -> None:
         """Asks for a pass after the present one. Without a `wakeup` it was sent by hand, which Temporal's UI offers."""
         wakeup = wakeup or Wakeup(["woken by hand"])
-        if wakeup.request:
-            if wakeup.request in self._requests:
-                return
-            self._requests = [*self._requests, wakeup.request][-_MOST_REQUESTS:]
         self._reasons += [why for why in wakeup.reasons if why not in self._reasons]
         del self._reasons[_MOST_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
@@ -187,8 +181,8 @@ class ReconcileExperiment:
         """A signal that came since the last pass goes along: it would be lost otherwise."""
         pending = [Wakeup([], self._seen)] if self._woken else []
         workflow.continue_as_new(
-            Reconcile(self._target, pending, self._reasons, self._changes, self._requests),
-            memo=memo(self._target, self._reasons, self._requests),
+            Reconcile(self._target, pending, self._reasons, self._changes),
+            memo=memo(self._target, self._reasons),
         )
 
     def _finish(self, findings: Findings, problem: Obstacle | None) -> Result:
@@ -196,7 +190,7 @@ class ReconcileExperiment:
         outcome, message = (problem.reason, problem.message) if problem else (achieved, _MESSAGES[achieved])
         result = Result(outcome, message, findings.generation, self._reasons, self._changes)
         # Lists are made from memos, so that they need not open the history of each run.
-        workflow.upsert_memo(memo(self._target, self._reasons, self._requests, result))
+        workflow.upsert_memo(memo(self._target, self._reasons, result))
         _count("failed" if problem else "completed", outcome)
         if problem is not None:
             raise ApplicationError(message, result, type=outcome, non_retryable=True)

@@ -99,9 +99,7 @@ class ScriptedExperiment:
             del self._stops[step]
             released.set()
 
-    async def start(
-        self, *reasons: str, seen: dict[str, str] | None = None, request: str = ""
-    ) -> WorkflowHandle[Any, Result]:
+    async def start(self, *reasons: str, seen: dict[str, str] | None = None) -> WorkflowHandle[Any, Result]:
         """As the watcher does: begins a run, or signals the one that is open."""
         return await self.client.start_workflow(
             WORKFLOW_TYPE,
@@ -109,7 +107,7 @@ class ScriptedExperiment:
             id=self.target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,
-            start_signal_args=[Wakeup(list(reasons), seen or {}, request)],
+            start_signal_args=[Wakeup(list(reasons), seen or {})],
             memo=memo(self.target, list(reasons)),
             result_type=Result,
         )

@@ -100,6 +100,29 @@ async def continued_as_new(experiment):
     return handle
 
 
+async def asked_with_idempotency_keys(experiment):
+    """As the api and the workflow wrote them until 2026-11: `requests` and `request` are no fields any more."""
+    experiment.finds(problem=("TemplateMissing", "There is no TestWorkflowTemplate run-template."))
+    target = {"namespace": experiment.target.namespace, "name": experiment.target.name, "uid": experiment.target.uid}
+
+    async def ask(reason, key):
+        return await experiment.client.start_workflow(
+            WORKFLOW_TYPE,
+            {"target": target, "pending": [], "reasons": ["generation 1"], "changes": [], "requests": ["k-0"]},
+            id=experiment.target.workflow_id,
+            task_queue="workflow",
+            start_signal=SIGNAL,
+            start_signal_args=[{"reasons": [reason], "seen": {}, "request": key}],
+        )
+
+    handle = await ask("requested", "k-1")
+    await experiment.waiting(handle)
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    await ask("requested: once more", "k-2")
+    await handle.result()
+    return handle
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
@@ -111,6 +134,7 @@ KINDS = {
         failed_for_good,
         deleted,
         continued_as_new,
+        asked_with_idempotency_keys,
     )
 }
 
