@@ -30,6 +30,8 @@ Achievement: TypeAlias = Literal["Reconciled", "Unchanged", "Suspended", "Cleane
 _BYTES_OF_A_RESULT = 1000
 _REASONS_IN_MEMO = 10
 _BYTES_OF_A_REASON = 90
+# Temporal takes 400 bytes of JSON, in which some characters are two.
+_BYTES_OF_A_SUMMARY = 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Target:
     namespace: str
     name: str
     uid: str
+
+    def __str__(self) -> str:
+        return f"Experiment {self.namespace}/{self.name}"
 
     @property
     def workflow_id(self) -> str:
@@ -97,6 +102,10 @@ class SnapshotRequest:
     seen: dict[str, str]
     certain: bool = False
 
+    @property
+    def summary(self) -> str:
+        return summary(f"read {self.target}")
+
 
 @dataclass(slots=True)
 class PlannedAction:
@@ -139,6 +148,12 @@ class ActionRequest:
     target: Target
     action: PlannedAction
 
+    @property
+    def summary(self) -> str:
+        """A finalizer's action does not name the object that it is on."""
+        of = f" of {self.target}" if self.action.kind == "Experiment" else ""
+        return summary(f"{self.action.description}{of}")
+
 
 @dataclass(slots=True)
 class StatusRequest:
@@ -150,6 +165,10 @@ class StatusRequest:
     failed: PlannedAction | None = None
     failure: Obstacle | None = None
 
+    @property
+    def summary(self) -> str:
+        return summary(f"write status of {self.target}")
+
 
 def memo(target: Target, reasons: list[str], result: Result | None = None) -> dict[str, Any]:
     """What lists and filters know of a run without opening its history; `result` once it has ended.
@@ -158,7 +177,7 @@ def memo(target: Target, reasons: list[str], result: Result | None = None) -> di
     """
     noted: dict[str, Any] = {
         "experiment": f"{target.namespace}/{target.name}",
-        "reasons": [_in_brief(reason) for reason in reasons[:_REASONS_IN_MEMO]],
+        "reasons": [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]],
     }
     if result:
         noted["outcome"] = result.outcome
@@ -168,5 +187,10 @@ def memo(target: Target, reasons: list[str], result: Result | None = None) -> di
     return noted
 
 
-def _in_brief(reason: str) -> str:
-    return reason.encode()[:_BYTES_OF_A_REASON].decode(errors="ignore")
+def summary(text: str) -> str:
+    """Cut what Temporal's UI shows of a run or a step in one line to the length that Temporal takes."""
+    return _cut(text, _BYTES_OF_A_SUMMARY)
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode(errors="ignore")

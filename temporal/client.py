@@ -13,7 +13,7 @@ from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo, summary
 from experiments.reasons import kind_of
 from telemetry import metrics, tracing
 
@@ -22,7 +22,6 @@ Start = Callable[[Target, Wakeup], Awaitable[str]]
 
 _DEFAULT_ADDRESS = "localhost:7233"
 _RPC_TIMEOUT = timedelta(seconds=10)
-_SUMMARY_LENGTH = 200
 
 
 async def connect(*, lazy: bool) -> Client:
@@ -56,8 +55,8 @@ def starter(temporal: Client, task_queue: str) -> Start:
             start_signal=SIGNAL,
             start_signal_args=[wakeup],
             memo=memo(target, wakeup.reasons),
-            static_summary=", ".join(wakeup.reasons)[:_SUMMARY_LENGTH],
-            static_details=f"Experiment {target.namespace}/{target.name} (uid {target.uid})",
+            static_summary=summary(", ".join(wakeup.reasons)),
+            static_details=f"{target} (uid {target.uid})",
             rpc_timeout=_RPC_TIMEOUT,
         )
         metrics.STARTS.labels(kind_of(wakeup.reasons)).inc()

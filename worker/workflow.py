@@ -144,14 +144,16 @@ class ReconcileExperiment:
         """Says what was done. Testkube away holds a deletion up once, and not for long; the status says so at once."""
         if not self._may_abort:
             return []
+        request = ActionRequest(self._target, action)
         try:
             done = await workflow.execute_activity(
                 action.step,
-                ActionRequest(self._target, action),
+                request,
                 result_type=str,
                 start_to_close_timeout=_ABORT_TIMEOUT,
                 schedule_to_close_timeout=_ABORT_LIMIT,
                 retry_policy=_FOR_EVER,
+                summary=request.summary,
             )
         except FailureError as error:
             self._may_abort = False
@@ -174,7 +176,9 @@ class ReconcileExperiment:
         workflow.metric_meter().create_counter(RECONCILIATION_PAUSES).add(1, {"reason": problem.reason})
         workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
         with suppress(TimeoutError):
-            await workflow.wait_condition(lambda: self._woken, timeout=pause)
+            await workflow.wait_condition(
+                lambda: self._woken, timeout=pause, timeout_summary=f"{problem.reason}: next attempt in {pause} s"
+            )
         workflow.set_current_details("")
 
     def _continue_as_new(self) -> NoReturn:
@@ -226,21 +230,33 @@ def _count(outcome: str, reason: str) -> None:
     meter.create_histogram_timedelta(RECONCILIATION_DURATION).record(took, {"outcome": outcome})
 
 
-async def _step(step: str, request: object, result: type[_T], patience: RetryPolicy) -> _T:
+async def _step(
+    step: str, request: SnapshotRequest | ActionRequest | StatusRequest, result: type[_T], patience: RetryPolicy
+) -> _T:
     """Tries a step as a local activity, which costs half; goes on as a regular one where repeating can help.
 
     The Temporal UI shows attempts and last failure of the second while it is pending. Raises `FailureError`.
     """
     try:
         value: _T = await workflow.execute_local_activity(
-            step, request, result_type=result, start_to_close_timeout=_LOCAL_TIMEOUT, retry_policy=_ONCE
+            step,
+            request,
+            result_type=result,
+            start_to_close_timeout=_LOCAL_TIMEOUT,
+            retry_policy=_ONCE,
+            summary=request.summary,
         )
     except FailureError as error:
         cause = _cause(error)
         if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
             raise
         value = await workflow.execute_activity(
-            step, request, result_type=result, start_to_close_timeout=_TIMEOUT, retry_policy=patience
+            step,
+            request,
+            result_type=result,
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=patience,
+            summary=request.summary,
         )
     return value
 

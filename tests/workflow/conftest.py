@@ -45,7 +45,12 @@ from worker.main import temporal_worker
 
 _T = TypeVar("_T")
 _TASK_QUEUE = "workflow"
-_KINDS = {"config_map": "ConfigMap", "test_workflow": "TestWorkflow", "test_trigger": "TestTrigger"}
+_KINDS = {
+    "config_map": "ConfigMap",
+    "executions": "TestWorkflow",
+    "test_workflow": "TestWorkflow",
+    "test_trigger": "TestTrigger",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
