@@ -74,13 +74,25 @@ class Wakeup:
 
 
 @dataclass(slots=True)
-class Reconcile:
-    """Input of the workflow. All but the target is what a run hands to the next when it continues as new."""
+class RunState:
+    """What a run knows: the input of the workflow, and all that a run hands to the next when it continues as new.
+
+    `reasons` are why it began and what woke it, `changes` what it did, `unreported` those that no status has said yet.
+    `seen` is that of all its signals. `attempt` numbers the passes since the last signal, once one came to nothing, and
+    `woken` asks for another. `released` says that the finalizer was removed, `may_abort` that Testkube was never away.
+    `pending` are signals that a run of an earlier version handed on.
+    """
 
     target: Target
     pending: list[Wakeup] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
+    attempt: int = 0
+    woken: bool = False
+    released: bool = False
+    may_abort: bool = True
 
 
 @dataclass(slots=True)

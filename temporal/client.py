@@ -13,7 +13,7 @@ from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Target, Wakeup, memo, summary
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Wakeup, memo, summary
 from experiments.reasons import kind_of
 from telemetry import metrics, tracing
 
@@ -49,7 +49,7 @@ def starter(temporal: Client, task_queue: str) -> Start:
         """Signal-with-start: wakes the open run of this Experiment, or begins one. Never two at a time."""
         handle = await temporal.start_workflow(
             WORKFLOW_TYPE,
-            Reconcile(target),
+            RunState(target),
             id=target.workflow_id,
             task_queue=task_queue,
             start_signal=SIGNAL,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -30,8 +30,8 @@ with workflow.unsafe.imports_passed_through():
         Findings,
         Obstacle,
         PlannedAction,
-        Reconcile,
         Result,
+        RunState,
         SnapshotRequest,
         StatusRequest,
         Wakeup,
@@ -67,65 +67,62 @@ _MOST_REASONS = 50
 @workflow.defn(name=WORKFLOW_TYPE)
 class ReconcileExperiment:
     @workflow.init
-    def __init__(self, request: Reconcile) -> None:
-        self._target = request.target
-        self._reasons = list(request.reasons)
-        self._changes = list(request.changes)
-        self._unreported: list[str] = []
-        self._released = False
-        self._may_abort = True
-        self._seen: dict[str, str] = {}
-        self._woken = False
-        for wakeup in request.pending:
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self._target = state.target
+        for wakeup in state.pending:
             self.wake(wakeup)
+        state.pending = []
 
     @workflow.signal(name=SIGNAL)
     def wake(self, wakeup: Wakeup | None = None) -> None:
         """Asks for a pass after the present one. Without a `wakeup` it was sent by hand, which Temporal's UI offers."""
         wakeup = wakeup or Wakeup(["woken by hand"])
-        self._reasons += [why for why in wakeup.reasons if why not in self._reasons]
-        del self._reasons[_MOST_REASONS:]
+        state = self._state
+        state.reasons += [why for why in wakeup.reasons if why not in state.reasons]
+        del state.reasons[_MOST_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
-        self._seen |= wakeup.seen
-        self._woken = True
+        state.seen |= wakeup.seen
+        state.woken = True
 
     @workflow.run
-    async def run(self, _: Reconcile) -> Result:
-        fruitless = 0
+    async def run(self, _: RunState) -> Result:
+        state = self._state
         while True:
-            if workflow.info().get_current_history_length() > _LONG_HISTORY:
-                self._continue_as_new()
-            woken, self._woken = self._woken, False
-            findings, problem = await self._pass(certain=fruitless > 0)
+            woken, state.woken = state.woken, False
+            findings, problem = await self._pass()
             if problem is not None and problem.reason in _WAIT_FOR:
-                fruitless = 1 if woken else fruitless + 1
-                await self._pause(fruitless, problem)
-            elif not self._woken:
+                state.attempt = 1 if woken else state.attempt + 1
+                await self._pause(problem)
+            elif not state.woken:
                 return self._finish(findings, problem)
+            if _is_long():
+                workflow.continue_as_new(state, memo=memo(state.target, state.reasons))
 
-    async def _pass(self, *, certain: bool) -> tuple[Findings, Obstacle | None]:
+    async def _pass(self) -> tuple[Findings, Obstacle | None]:
         """Reads, acts and reports once. Returns what was found and what is still in the way."""
-        request = SnapshotRequest(self._target, dict(self._seen), certain)
+        state = self._state
+        request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0)
         try:
             findings = await _step(TAKE_SNAPSHOT, request, Findings, _FOR_EVER)
         except FailureError as error:
             return Findings(exists=True), _obstacle(TAKE_SNAPSHOT, error)
-        self._changes += [change for change in findings.done if change not in self._changes]
+        state.changes += [change for change in findings.done if change not in state.changes]
         changes, failed, failure = await self._act(findings.actions)
-        self._changes += changes
-        self._unreported += changes
+        state.changes += changes
+        state.unreported += changes
         # The finalizer goes last, once the API server says that nothing is left.
         released = findings.deleting and failure is None and Step.REMOVE_FINALIZER in {a.step for a in findings.actions}
-        self._released = self._released or released
+        state.released = state.released or released
         if failure and failure.reason == STALE:
             return findings, failure
-        if findings.exists and (self._unreported or failure or findings.news):
-            report = StatusRequest(self._target, _now(), self._unreported, failed, failure)
+        if findings.exists and (state.unreported or failure or findings.news):
+            report = StatusRequest(self._target, _now(), state.unreported, failed, failure)
             try:
                 await _step(WRITE_STATUS, report, str, _FOR_EVER)
             except FailureError as error:
                 return findings, _obstacle(WRITE_STATUS, error)
-            self._unreported = []
+            state.unreported = []
         return findings, failure or next(iter(findings.problems), None)
 
     async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Obstacle | None]:
@@ -142,7 +139,7 @@ class ReconcileExperiment:
 
     async def _abort_executions(self, action: PlannedAction) -> list[str]:
         """Says what was done. Testkube away holds a deletion up once, and not for long; the status says so at once."""
-        if not self._may_abort:
+        if not self._state.may_abort:
             return []
         request = ActionRequest(self._target, action)
         try:
@@ -156,7 +153,7 @@ class ReconcileExperiment:
                 summary=request.summary,
             )
         except FailureError as error:
-            self._may_abort = False
+            self._state.may_abort = False
             problem = _obstacle(action.step, error)
             said = f"could not {action.description}, some may hang: {problem.message}"
             await self._say(action, Obstacle(TestkubeUnavailable.__name__, f"{said[0].upper()}{said[1:]}"))
@@ -169,32 +166,26 @@ class ReconcileExperiment:
         with suppress(FailureError):
             await _step(WRITE_STATUS, report, str, _UNTIL_SAID)
 
-    async def _pause(self, fruitless: int, problem: Obstacle) -> None:
-        if problem.reason == STALE and fruitless <= _IMPATIENT_PASSES:
+    async def _pause(self, problem: Obstacle) -> None:
+        attempt = self._state.attempt
+        if problem.reason == STALE and attempt <= _IMPATIENT_PASSES:
             return
-        pause = min(2 ** (fruitless - 1), _LONGEST_PAUSE)
+        pause = min(2 ** (attempt - 1), _LONGEST_PAUSE)
         workflow.metric_meter().create_counter(RECONCILIATION_PAUSES).add(1, {"reason": problem.reason})
         workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
         with suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self._woken, timeout=pause, timeout_summary=f"{problem.reason}: next attempt in {pause} s"
+                lambda: self._state.woken, timeout=pause, timeout_summary=f"{problem.reason}: next attempt in {pause} s"
             )
         workflow.set_current_details("")
 
-    def _continue_as_new(self) -> NoReturn:
-        """A signal that came since the last pass goes along: it would be lost otherwise."""
-        pending = [Wakeup([], self._seen)] if self._woken else []
-        workflow.continue_as_new(
-            Reconcile(self._target, pending, self._reasons, self._changes),
-            memo=memo(self._target, self._reasons),
-        )
-
     def _finish(self, findings: Findings, problem: Obstacle | None) -> Result:
-        achieved = _achievement(findings, self._changes, released=self._released)
+        state = self._state
+        achieved = _achievement(findings, state.changes, released=state.released)
         outcome, message = (problem.reason, problem.message) if problem else (achieved, _MESSAGES[achieved])
-        result = Result(outcome, message, findings.generation, self._reasons, self._changes)
+        result = Result(outcome, message, findings.generation, state.reasons, state.changes)
         # Lists are made from memos, so that they need not open the history of each run.
-        workflow.upsert_memo(memo(self._target, self._reasons, result))
+        workflow.upsert_memo(memo(state.target, state.reasons, result))
         _count("failed" if problem else "completed", outcome)
         if problem is not None:
             raise ApplicationError(message, result, type=outcome, non_retryable=True)
@@ -210,6 +201,12 @@ _MESSAGES: dict[Achievement, str] = {
 }
 # Everything but what only a person can help with; an error of no known type is a defect, which a new version may cure.
 _WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not issubclass(problem, Terminal))}
+
+
+def _is_long() -> bool:
+    """Whether the history takes long to replay, or the server, which knows its size, wants another."""
+    info = workflow.info()
+    return info.get_current_history_length() > _LONG_HISTORY or info.is_continue_as_new_suggested()
 
 
 def _achievement(findings: Findings, changes: list[str], *, released: bool) -> Achievement:

@@ -16,7 +16,7 @@ from temporalio.api.common.v1 import Payloads
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import PayloadConverter
 
-from experiments.contract import Reconcile, Result
+from experiments.contract import Result, RunState
 
 _T = TypeVar("_T")
 
@@ -56,7 +56,7 @@ def _failed(event: HistoryEvent, converter: PayloadConverter) -> Ending:
 
 
 def _continued(event: HistoryEvent, converter: PayloadConverter) -> Ending:
-    carried = decode(event.workflow_execution_continued_as_new_event_attributes.input, Reconcile, converter)
+    carried = decode(event.workflow_execution_continued_as_new_event_attributes.input, RunState, converter)
     reasons, changes = (carried.reasons, carried.changes) if carried else ([], [])
     message = "It waited so long that it went on as a new run."
     return Ending("ContinuedAsNew", "ContinuedAsNew", message, time_of(event.event_time), reasons, changes)

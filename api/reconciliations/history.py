@@ -18,7 +18,7 @@ from temporalio.converter import PayloadConverter
 
 from api.reconciliations.close_event import decode, time_of
 from api.reconciliations.schemas import Signal, Step
-from experiments.contract import NOTHING_TO_REPORT, SIGNAL, TAKE_SNAPSHOT, WRITE_STATUS, Findings, Reconcile, Wakeup
+from experiments.contract import NOTHING_TO_REPORT, SIGNAL, TAKE_SNAPSHOT, WRITE_STATUS, Findings, RunState, Wakeup
 
 _LOCAL_ACTIVITY = "core_local_activity"
 
@@ -75,7 +75,7 @@ class Timeline:
 
     def _start(self, event: HistoryEvent) -> None:
         """A run that continues another one goes on with its reasons and changes."""
-        carried = decode(event.workflow_execution_started_event_attributes.input, Reconcile, self._converter)
+        carried = decode(event.workflow_execution_started_event_attributes.input, RunState, self._converter)
         if carried:
             self.reasons, self.changes = list(carried.reasons), list(carried.changes)
 

@@ -36,7 +36,7 @@ from experiments.contract import (
     Findings,
     Obstacle,
     PlannedAction,
-    Reconcile,
+    RunState,
     SnapshotRequest,
     StatusRequest,
     Target,
@@ -283,7 +283,7 @@ class Runs:
         """As the watcher does: starts a run, or signals the one that is open."""
         return await self.client.start_workflow(
             WORKFLOW_TYPE,
-            Reconcile(target),
+            RunState(target),
             id=target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,

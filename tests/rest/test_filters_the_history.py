@@ -10,7 +10,7 @@ import pytest
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from experiments.contract import WORKFLOW_TYPE, Reconcile, Result, memo
+from experiments.contract import WORKFLOW_TYPE, Result, RunState, memo
 from experiments.plan import Step
 
 
@@ -109,7 +109,7 @@ class OfAnEarlierVersion:
     """Ends without a word of it in its memo."""
 
     @workflow.run
-    async def run(self, _: Reconcile) -> Result:
+    async def run(self, _: RunState) -> Result:
         return Result("CleanedUp", "Nothing is left.", 1, ["deleted"], [])
 
 
@@ -118,7 +118,7 @@ async def test_runs_that_noted_nothing_are_found_by_their_history(temporal, targ
     workflows = [OfAnEarlierVersion]
     async with Worker(temporal, task_queue=queue, workflows=workflows, workflow_runner=UnsandboxedWorkflowRunner()):
         await temporal.execute_workflow(
-            WORKFLOW_TYPE, Reconcile(target), id=target.workflow_id, task_queue=queue, memo=memo(target, ["requested"])
+            WORKFLOW_TYPE, RunState(target), id=target.workflow_id, task_queue=queue, memo=memo(target, ["requested"])
         )
     await history_of(target, 1, outcome="Completed")
     assert len(await history_of(target, 1, outcome="CleanedUp", reason="deleted")) == 1

@@ -14,7 +14,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.reconciliations.close_event import Ending, ending
 from api.reconciliations.history import Timeline
-from experiments.contract import Reconcile, Target
+from experiments.contract import RunState, Target
 
 _CONVERTER = pydantic_data_converter.payload_converter
 _REFUSED = "ApiUnavailable: create ConfigMap testkube/weather-experiment.default: connection refused"
@@ -96,7 +96,7 @@ def _replace_payloads(event: HistoryEvent, payload: Payload) -> None:
 
 
 def test_a_run_that_went_on_as_a_new_one_hands_on_what_it_did():
-    carried = Reconcile(Target("default", "weather", "u"), reasons=["generation 1"], changes=["created ConfigMap a/b"])
+    carried = RunState(Target("default", "weather", "u"), reasons=["generation 1"], changes=["created ConfigMap a/b"])
     event = HistoryEvent()
     event.workflow_execution_continued_as_new_event_attributes.input.CopyFrom(_CONVERTER.to_payloads_wrapper([carried]))
     end = ending(event, _CONVERTER)

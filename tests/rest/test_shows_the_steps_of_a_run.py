@@ -10,7 +10,7 @@ import pytest
 from temporalio import workflow
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from experiments.contract import WORKFLOW_TYPE, Reconcile, Result
+from experiments.contract import WORKFLOW_TYPE, Result, RunState
 from experiments.plan import Step
 
 
@@ -117,7 +117,7 @@ async def test_a_run_in_progress_tells_what_it_has_changed_so_far(runs, target, 
 @workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
 class Repaired:
     @workflow.run
-    async def run(self, _: Reconcile) -> Result:
+    async def run(self, _: RunState) -> Result:
         changes = [
             "added finalizer testbench.agentic-layer.ai/cleanup",
             "created ConfigMap testkube/weather-experiment.default",
@@ -131,9 +131,7 @@ async def test_changes_are_told_apart_by_child(temporal, target, show):
     queue = f"repaired-{uuid4().hex[:8]}"
     runner = UnsandboxedWorkflowRunner()
     async with Worker(temporal, task_queue=queue, workflows=[Repaired], workflow_runner=runner):
-        handle = await temporal.start_workflow(
-            WORKFLOW_TYPE, Reconcile(target), id=target.workflow_id, task_queue=queue
-        )
+        handle = await temporal.start_workflow(WORKFLOW_TYPE, RunState(target), id=target.workflow_id, task_queue=queue)
         await handle.result()
     run = await show(target, handle.result_run_id)
     assert len(run["changes"]) == 4

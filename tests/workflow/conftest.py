@@ -31,8 +31,8 @@ from experiments.contract import (
     Findings,
     Obstacle,
     PlannedAction,
-    Reconcile,
     Result,
+    RunState,
     SnapshotRequest,
     StatusRequest,
     Target,
@@ -108,7 +108,7 @@ class ScriptedExperiment:
         """As the watcher does: begins a run, or signals the one that is open."""
         return await self.client.start_workflow(
             WORKFLOW_TYPE,
-            Reconcile(self.target),
+            RunState(self.target),
             id=self.target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,

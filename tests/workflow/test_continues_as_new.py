@@ -22,13 +22,15 @@ def run_of(experiment):
     return describe
 
 
-async def test_a_run_that_waits_for_half_a_day(experiment, env, run_of):
+async def test_a_run_that_waits_for_half_a_day(experiment, env, run_of, pauses):
     experiment.finds(Step.APPLY_CONFIG_MAP, problem=MISSING)
     experiment.finds(problem=MISSING)
     first = await experiment.start("generation 1")
     await env.sleep(12 * 3600)
     assert (await run_of(first)).status == WorkflowExecutionStatus.CONTINUED_AS_NEW
     assert 1000 < (await run_of(first)).history_length < 1020
+    await experiment.waiting(first)
+    assert set(await pauses(first)) == {300}, "the new run does not begin again with short ones"
 
     experiment.finds()
     second = await experiment.start("TestWorkflowTemplate created")

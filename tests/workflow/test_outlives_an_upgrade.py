@@ -9,7 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import worker.main
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Wakeup
 from localcluster.tools import tool
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -20,7 +20,7 @@ class GoesAnotherWay:
     """What newer code may look like to a run that an older version began."""
 
     @workflow.run
-    async def run(self, _: Reconcile) -> None:
+    async def run(self, _: RunState) -> None:
         await workflow.wait_condition(lambda: False)
 
     @workflow.signal(name=SIGNAL)

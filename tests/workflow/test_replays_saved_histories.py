@@ -20,7 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, Reconcile, Wakeup
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Wakeup
 from experiments.plan import Step
 from worker.workflow import ReconcileExperiment
 
@@ -167,7 +167,7 @@ def test_nothing_is_saved_that_nobody_can_record():
 @workflow.defn(name=WORKFLOW_TYPE, sandboxed=False)
 class GoesAnotherWay:
     @workflow.run
-    async def run(self, _: Reconcile) -> None:
+    async def run(self, _: RunState) -> None:
         await workflow.sleep(1)
 
     @workflow.signal(name=SIGNAL)
