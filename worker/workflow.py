@@ -14,7 +14,13 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ApplicationErrorCategory,
+    FailureError,
+    is_cancelled_exception,
+)
 
 with workflow.unsafe.imports_passed_through():
     from experiments.contract import (
@@ -188,7 +194,9 @@ class ReconcileExperiment:
         workflow.upsert_memo(memo(state.target, state.reasons, result))
         _count("failed" if problem else "completed", outcome)
         if problem is not None:
-            raise ApplicationError(message, result, type=outcome, non_retryable=True)
+            # Somebody has to correct the Experiment: nothing that whoever runs this service has to be told of.
+            benign = ApplicationErrorCategory.BENIGN
+            raise ApplicationError(message, result, type=outcome, non_retryable=True, category=benign)
         return result
 
 

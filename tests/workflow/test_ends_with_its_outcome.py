@@ -8,7 +8,8 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from experiments.errors import BY_REASON, Terminal
 from experiments.plan import Step
 
-TERMINAL = [reason for reason, problem in BY_REASON.items() if issubclass(problem, Terminal)]
+# Written out, like those for which a run waits.
+FINAL = ["AgentWithoutA2A", "ExperimentTooLarge", "InvalidExpression", "InvalidSchedule", "InvalidSpec"]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,11 @@ async def test_what_vanishes_after_its_cleanup_was_cleaned_up(experiment):
     assert (await (await experiment.start("deleted")).result()).outcome == "CleanedUp"
 
 
-@pytest.mark.parametrize("reason", TERMINAL)
+def test_these_and_no_others_end_it_as_failed():
+    assert sorted(reason for reason, problem in BY_REASON.items() if issubclass(problem, Terminal)) == FINAL
+
+
+@pytest.mark.parametrize("reason", FINAL)
 async def test_failed_where_only_a_person_can_help(experiment, reason):
     experiment.finds(Step.APPLY_CONFIG_MAP, problem=(reason, "This cannot work."), generation=2)
     handle = await experiment.start("generation 2")
