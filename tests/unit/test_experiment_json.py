@@ -53,6 +53,13 @@ def test_what_is_not_set_is_left_out() -> None:
     assert "llm_as_a_judge_model" not in written(scenarios=[{"name": "Oslo", "steps": [STEP]}])
 
 
+@pytest.mark.parametrize("call", [{"name": "list_cities"}, {"name": "list_cities", "args": {}}])
+def test_a_tool_call_without_arguments_has_empty_ones(call: dict[str, Any]) -> None:
+    """The phases refuse the whole file where a tool call has none at all."""
+    (step,) = steps({"input": "Where?", "reference": {"toolCalls": [call]}})
+    assert step["reference"]["tool_calls"] == [{"name": "list_cities", "args": {}}]
+
+
 def test_what_is_set_to_nothing_stays() -> None:
     empty = {
         "input": "Hi",
@@ -117,6 +124,6 @@ def test_other_letters_stay_readable() -> None:
 
 
 @pytest.mark.parametrize("source", [{"s3": {"bucket": "b", "key": "k"}}, {"url": "https://data.example/a.json"}])
-def test_for_a_dataset_it_is_a_placeholder(source: dict[str, Any]) -> None:
+def test_the_file_of_a_dataset_is_a_placeholder(source: dict[str, Any]) -> None:
     found = written(dataset=source, llmAsAJudgeModel="gpt-4o")
     assert found == {"llm_as_a_judge_model": "gpt-4o", "default_threshold": 0.9, "scenarios": []}

@@ -30,21 +30,21 @@ def test_phases_run_in_order(world: Any) -> None:
 def test_the_names_of_templates_and_the_mount_path_are_settings(world: Any) -> None:
     made = world(scenarios=None, dataset=S3)
     names = PhaseTemplates("ragas-setup", "ragas-run", "ragas-evaluate", "ragas-publish", "ragas-visualize")
-    made.options = Options("testkube", names, "/data/datasets/experiment.json")
+    made.options = Options("testkube", names, "/app/experiment.json")
     made.template("ragas-setup", "bucket", "key")
     made.template("ragas-run", "agentUrl")
     for name in ("ragas-evaluate", "ragas-publish", "ragas-visualize"):
         made.template(name, "model")
     assert list(made.config()) == ["ragas-setup", "ragas-run", "ragas-evaluate", "ragas-publish", "ragas-visualize"]
     made.edit(dataset=None, scenarios=[{"name": "Oslo", "steps": [{"input": "Hi"}]}])
-    assert made.manifest(TEST_WORKFLOW)["spec"]["content"]["files"][0]["path"] == "/data/datasets/experiment.json"
+    assert made.manifest(TEST_WORKFLOW)["spec"]["content"]["files"][0]["path"] == "/app/experiment.json"
 
 
 def test_scenarios_are_mounted_and_datasets_are_not(world: Any) -> None:
     """Setup writes the file of a dataset itself: nothing may be mounted over it."""
     source = {"name": "weather-experiment.default", "key": "experiment.json"}
     assert world().manifest(TEST_WORKFLOW)["spec"]["content"] == {
-        "files": [{"path": "/app/data/datasets/experiment.json", "contentFrom": {"configMapKeyRef": source}}]
+        "files": [{"path": "/data/datasets/experiment.json", "contentFrom": {"configMapKeyRef": source}}]
     }
     assert "content" not in world(scenarios=None, dataset=S3).manifest(TEST_WORKFLOW)["spec"]
 
@@ -56,7 +56,12 @@ def test_all_that_charts_of_the_wild_declare(world: Any) -> None:
     otlp, name = {"otelExporterOtlpEndpoint": "http://otel:4318"}, {"experimentName": "weather"}
     assert made.config() == {
         "run-template": {"agentUrl": agent, **name, **otlp},
-        "evaluate-template": {"openAiBasePath": gateway, "openApiBasePath": gateway, "model": "gpt-4o"},
+        "evaluate-template": {
+            "openAiBasePath": gateway,
+            "openApiBasePath": gateway,
+            "openAiApiKey": "unused",
+            "model": "gpt-4o",
+        },
         "publish-template": {**name, **otlp},
         "visualize-template": name,
     }
@@ -76,7 +81,7 @@ def test_setup_is_told_where_the_dataset_is(world: Any, dataset: dict[str, Any],
 def test_what_a_template_does_not_declare_is_not_passed(world: Any) -> None:
     """Testkube would ignore it without a word."""
     made = world(llmAsAJudgeModel="gpt-4o")
-    made.template("evaluate-template", "openAiApiKey")
+    made.template("evaluate-template", "judge")
     made.template("visualize-template")
     made.objects[ref("publish-template")]["spec"] = {"config": None}
     assert made.manifest(TEST_WORKFLOW)["spec"]["use"][1:] == [
@@ -88,17 +93,17 @@ def test_what_a_template_does_not_declare_is_not_passed(world: Any) -> None:
 
 def test_a_required_parameter_that_nobody_sets_is_reported(world: Any) -> None:
     made = world()
-    made.template("evaluate-template", model={"type": "string"}, openAiApiKey={}, extra=None, other={"default": ""})
+    made.template("evaluate-template", model={"type": "string"}, openAiBasePath={}, extra=None, other={"default": ""})
     status, reason, message = made.condition("WorkflowReady")
     assert (status, reason) == ("True", "ParametersUnfilled")
-    assert "evaluate-template: model, evaluate-template: openAiApiKey, evaluate-template: extra." in message
+    assert "evaluate-template: model, evaluate-template: openAiBasePath, evaluate-template: extra." in message
     assert made.condition("Ready")[:2] == ("True", "Reconciled")
     assert applies_workflow(made)
 
 
 def test_a_required_parameter_that_is_set_is_not_reported(world: Any) -> None:
     made = world(llmAsAJudgeModel="gpt-4o")
-    made.template("evaluate-template", model={"type": "string"})
+    made.template("evaluate-template", model={"type": "string"}, openAiApiKey={"type": "string"})
     assert made.condition("WorkflowReady")[:2] == ("True", "Applied")
 
 
