@@ -19,7 +19,7 @@ READY = {"status": {"url": "http://agent.default.svc.cluster.local:8000/.well-kn
 @pytest.fixture
 def made(world: Any) -> Any:
     """A world in which nothing is wrong with the Experiment."""
-    fine = world()
+    fine = world(llmAsAJudgeModel="gpt-4o")
     fine.agent(**READY)
     return fine
 
@@ -175,12 +175,33 @@ def test_the_threshold_of_an_inline_dataset_is_a_choice(made: Any) -> None:
     assert warnings(made) == []
 
 
-def test_a_trigger_that_also_fires_on_scaling_is_warned_of(made: Any) -> None:
-    made.edit(trigger={"enabled": True})
-    (line,) = warnings(made)
-    assert line.startswith("spec.trigger.event: modified also fires when the Deployment is scaled")
-    made.edit(trigger={"enabled": True, "event": "deployment-image-update"})
+@pytest.mark.parametrize("event", ["modified", "deployment-generation-modified"])
+def test_a_trigger_that_also_fires_on_scaling_is_warned_of(made: Any, event: str) -> None:
+    made.edit(trigger={"enabled": True, "event": event})
+    begin, end = f"spec.trigger.event: {event} also fires when the Deployment is scaled", "fires on a new image only."
+    assert warnings(made) == [f"{begin}, and then waits in vain for a rollout; deployment-image-update {end}"]
+    made.edit(trigger={"enabled": True, "event": event, "waitForRollout": {"enabled": False}})
+    assert warnings(made) == [f"{begin}; deployment-image-update {end}"]
+
+
+@pytest.mark.parametrize("event", ["deployment-image-update", "deployment-scale-update", "deleted"])
+def test_a_trigger_that_fires_when_it_is_meant_to_is_fine(made: Any, event: str) -> None:
+    made.edit(trigger={"enabled": True, "event": event})
     assert warnings(made) == []
+
+
+def test_a_trigger_that_is_not_enabled_is_not_warned_of(made: Any) -> None:
+    made.edit(trigger={"event": "modified"})
+    assert warnings(made) == []
+
+
+def test_a_gateway_that_is_missing_is_refused(made: Any) -> None:
+    made.edit(aiGatewayRef={"name": "gateway"})
+    assert refusals(made) == [
+        "spec.aiGatewayRef: AiGateway default/gateway and AiGateway ai-gateway/gateway do not exist."
+    ]
+    made.gateway()
+    assert refusals(made) == []
 
 
 @pytest.mark.parametrize(

@@ -115,8 +115,9 @@ def test_a_brace_that_is_escaped_reaches_testkube_as_it_is_written(world: Any) -
 
 # fmt: off
 PIECES = st.sampled_from([
-    "{{", "}}", "{", "}", "(", ")", "[", "]", "'", '"', "\\", " ", ".", "...", ",", "!", "-", "?", ":", "&&", "1", "1e9",
-    "9" * 5000, "[" * 2000, "execution", "execution.id", "len", "env", "name", "null", "true", "*", "\n", "é", "\x00",
+    "{{", "}}", "{", "}", "(", ")", "[", "]", "'", '"', "\\", " ", ".", "...", ",", "!", "-", "?", ":", "&&", "1",
+    "1e9", "9" * 5000, "[" * 2000, "execution", "execution.id", "len", "env", "name", "null", "true", "*", "\n",
+    "é", "\x00",
 ])
 # fmt: on
 
