@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,65 +11,10 @@ import yaml
 from experiments.models import parse
 from localcluster import LocalCluster
 
-SCENARIOS = """
-- name: Sailing
-  steps:
-    - input: Is there wind on Saturday?
-      reference:
-        response: About four Beaufort.
-        toolCalls:
-          - name: get_wind
-            args: {place: Kiel, hours: [10, 12.5]}
-        topics: [wind]
-      customValues:
-        user_id: 7
-        Retrieved-Contexts: [Wind is strongest in the afternoon.]
-      metrics:
-        - metricName: ToolCallAccuracy
-          threshold: 0
-          parameters: {strict_order: true}
-    - input: And on Sunday?
-"""
-WITH_SCENARIOS = f"""
-apiVersion: testbench.agentic-layer.ai/v1alpha1
-kind: Experiment
-metadata:
-  name: with-scenarios
-spec:
-  agentRef: {{name: sailing-agent, namespace: agents}}
-  aiGatewayRef:
-    apiVersion: runtime.agentic-layer.ai/v1alpha1
-    kind: AiGateway
-    name: gateway
-    namespace: ai-gateway
-  otlpEndpoint: http://otel.monitoring.svc.cluster.local:4318
-  llmAsAJudgeModel: gemini-2.5-flash-lite
-  defaultThreshold: 0.9
-  scenarios: {json.dumps(yaml.safe_load(SCENARIOS))}
-  trigger:
-    enabled: true
-"""
-WITH_INLINE_DATASET = f"""
-apiVersion: testbench.agentic-layer.ai/v1alpha1
-kind: Experiment
-metadata:
-  name: with-inline-dataset
-spec:
-  agentRef: {{name: sailing-agent, namespace: agents}}
-  aiGatewayRef: {{name: gateway, namespace: ai-gateway}}
-  env:
-    - name: OTEL_EXPORTER_OTLP_ENDPOINT
-      valueFrom:
-        configMapKeyRef: {{name: otel-config, key: OTEL_EXPORTER_OTLP_ENDPOINT}}
-  dataset:
-    inline:
-      llmAsAJudgeModel: gemini-2.5-flash-lite
-      defaultThreshold: 0.9
-      scenarios: {json.dumps(yaml.safe_load(SCENARIOS))}
-  trigger:
-    enabled: true
-    concurrencyPolicy: Allow
-"""
+_GENERATIONS = Path(__file__).parents[1] / "support" / "generations"
+WITH_SCENARIOS, WITH_INLINE_DATASET = (
+    (_GENERATIONS / f"{name}.yaml").read_text() for name in ("with-scenarios", "with-inline-dataset")
+)
 
 
 @pytest.mark.parametrize("manifest", [WITH_SCENARIOS, WITH_INLINE_DATASET], ids=["scenarios", "inline dataset"])
