@@ -33,7 +33,7 @@ AgentCheck = Literal["refuse", "warn"]
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _DEFAULT_THRESHOLD = ExperimentSpec.model_fields["default_threshold"].default
 _SHORT_PAUSE_MINUTES = 5
-_ALSO_BY_SCALING = frozenset({"modified", "deployment-generation-modified"})
+_ALSO_BY_SCALING = frozenset({"modified", "deployment-generation-modified", "deployment-resource-modified"})
 # What only the Experiment's author can mend, and where. All other problems pass away, or are somebody else's.
 _FIELDS: dict[type[Problem], str] = {
     AgentWithoutA2A: "spec.agentRef",

@@ -175,7 +175,7 @@ def test_the_threshold_of_an_inline_dataset_is_a_choice(made: Any) -> None:
     assert warnings(made) == []
 
 
-@pytest.mark.parametrize("event", ["modified", "deployment-generation-modified"])
+@pytest.mark.parametrize("event", ["modified", "deployment-generation-modified", "deployment-resource-modified"])
 def test_a_trigger_that_also_fires_on_scaling_is_warned_of(made: Any, event: str) -> None:
     made.edit(trigger={"enabled": True, "event": event})
     begin, end = f"spec.trigger.event: {event} also fires when the Deployment is scaled", "fires on a new image only."
