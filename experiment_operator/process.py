@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from temporalio.common import WorkerDeploymentVersion
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
 from experiment_operator import logs
@@ -115,6 +116,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
     async with AsyncExitStack() as stack:
         url = settings.testkube_api_url
         testkube = await stack.enter_async_context(TestkubeClient(str(url))) if url else None
+        name, build_id = settings.temporal_deployment_name, settings.temporal_worker_build_id
         await run_worker(
             kube,
             temporal,
@@ -122,6 +124,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
             testkube,
             task_queue=settings.temporal_task_queue,
             sandbox=settings.workflow_sandbox,
+            version=WorkerDeploymentVersion(name, build_id) if name and build_id else None,
         )
 
 

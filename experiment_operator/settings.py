@@ -91,7 +91,8 @@ def _comma_separated(value: Any) -> Any:
 
 
 # An empty variable is none, as OpenTelemetry has it. So a kustomization can take back what another sets.
-OptionalUrl: TypeAlias = Annotated[HttpUrl | None, BeforeValidator(lambda value: value or None)]
+_EmptyIsNone = BeforeValidator(lambda value: value or None)
+OptionalUrl: TypeAlias = Annotated[HttpUrl | None, _EmptyIsNone]
 
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -166,9 +167,27 @@ class Watcher(ReconcilingSettings):
 class Worker(ReconcilingSettings):
     """Run the workflows and their activities."""
 
+    # Under these two names, Temporal's Worker Controller sets them by itself.
+    temporal_deployment_name: Annotated[
+        Annotated[str, Field(max_length=200, pattern=r"^[^.]+$")] | None,
+        _EmptyIsNone,
+        Field(description="Worker Deployment that this worker is a version of; without it, workers have no versions"),
+    ] = None
+    temporal_worker_build_id: Annotated[
+        Annotated[str, Field(max_length=200)] | None,
+        _EmptyIsNone,
+        Field(validate_default=True, description="which version it is of --temporal-deployment-name"),
+    ] = None
     workflow_sandbox: Annotated[
         bool, Field(description="run workflows in Temporal's sandbox: slower, and finds what is not deterministic")
     ] = False
+
+    @field_validator("temporal_worker_build_id")
+    @classmethod
+    def _needs_both(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (value is None) != (info.data.get("temporal_deployment_name") is None):
+            raise ValueError("a version is both, --temporal-deployment-name and --temporal-worker-build-id")
+        return value
 
 
 def _origin(value: str) -> str:

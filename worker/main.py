@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
@@ -36,6 +37,7 @@ async def run_worker(
     *,
     task_queue: str,
     sandbox: bool,
+    version: WorkerDeploymentVersion | None = None,
 ) -> None:
     """Work until cancelled; steps under way then have a few seconds to end. `temporal` must be connected, not lazy."""
     caches = Caches(client, dependency_sources(options))
@@ -44,7 +46,7 @@ async def run_worker(
         needs("worker", caches.missing)
         await caches.wait_synced()
         steps = Activities(client, caches, options, testkube).all()
-        worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox)
+        worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox, version=version)
         log.info("worker is ready", task_queue=task_queue)
         try:
             await worker.run()
@@ -53,11 +55,17 @@ async def run_worker(
 
 
 def temporal_worker(
-    temporal: Client, steps: Sequence[Callable[..., Awaitable[object]]], *, task_queue: str, sandbox: bool
+    temporal: Client,
+    steps: Sequence[Callable[..., Awaitable[object]]],
+    *,
+    task_queue: str,
+    sandbox: bool,
+    version: WorkerDeploymentVersion | None = None,
 ) -> Worker:
-    """The workflow with its steps.
+    """Put the workflow and its steps together.
 
-    The sandbox costs twice the CPU and finds what is not deterministic, so tests run in it and production need not.
+    The sandbox costs twice the CPU and finds what is not deterministic, so tests run in it and production need not. A
+    run keeps to the `version` that it began with, and moves to the current one when it has waited.
     """
     return Worker(
         temporal,
@@ -73,4 +81,10 @@ def temporal_worker(
         # server's limit for a task, and are begun again.
         max_concurrent_workflow_tasks=_RUNS_AT_ONCE,
         graceful_shutdown_timeout=_GRACE,
+        deployment_config=_pinned(version) if version else None,
     )
+
+
+def _pinned(version: WorkerDeploymentVersion) -> WorkerDeploymentConfig:
+    behavior = VersioningBehavior.PINNED
+    return WorkerDeploymentConfig(version, use_worker_versioning=True, default_versioning_behavior=behavior)

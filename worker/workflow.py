@@ -66,6 +66,8 @@ _ABORT_LIMIT = timedelta(seconds=50)
 _LONGEST_PAUSE = 300
 _IMPATIENT_PASSES = 3
 _LONG_HISTORY = 1000
+# Means nothing where workers have no versions.
+_ON_CURRENT_VERSION = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 # What people write is theirs to choose, and all of it has to fit into one payload.
 _MOST_REASONS = 50
 
@@ -102,8 +104,10 @@ class ReconcileExperiment:
                 await self._pause(problem)
             elif not state.woken:
                 return self._finish(findings, problem)
-            if _is_long():
-                workflow.continue_as_new(state, memo=memo(state.target, state.reasons))
+            if _continues_elsewhere():
+                workflow.continue_as_new(
+                    state, memo=memo(state.target, state.reasons), initial_versioning_behavior=_ON_CURRENT_VERSION
+                )
 
     async def _pass(self) -> tuple[Findings, Obstacle | None]:
         """Reads, acts and reports once. Returns what was found and what is still in the way."""
@@ -211,10 +215,18 @@ _MESSAGES: dict[Achievement, str] = {
 _WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not issubclass(problem, Terminal))}
 
 
-def _is_long() -> bool:
-    """Whether the history takes long to replay, or the server, which knows its size, wants another."""
+def _continues_elsewhere() -> bool:
+    """Whether the history takes long to replay, the server, which knows its size, wants another, or another version
+    of the workers has become the current one.
+
+    Never asked before the first pass, or a run that is kept to its version by hand would continue for ever.
+    """
     info = workflow.info()
-    return info.get_current_history_length() > _LONG_HISTORY or info.is_continue_as_new_suggested()
+    return (
+        info.get_current_history_length() > _LONG_HISTORY
+        or info.is_continue_as_new_suggested()
+        or info.is_target_worker_deployment_version_changed()
+    )
 
 
 def _achievement(findings: Findings, changes: list[str], *, released: bool) -> Achievement:

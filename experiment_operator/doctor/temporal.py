@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
     DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     GetSystemInfoRequest,
 )
 from temporalio.service import RPCError, RPCStatusCode
@@ -61,16 +62,31 @@ async def namespace(patient: Patient) -> Findings:
 async def task_queue(patient: Patient) -> Findings:
     """Temporal knows of a worker for as long as five minutes after its last question for work."""
     queue = patient.chosen.temporal_task_queue
-    workers: dict[str, set[str]] = {}
-    for kind, number in _KINDS.items():
-        request = DescribeTaskQueueRequest(
-            namespace=patient.temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=number
-        )
-        found = await patient.temporal.workflow_service.describe_task_queue(request, timeout=_CALL)
-        workers[kind] = {poller.identity for poller in found.pollers}
-    idle = [kind for kind, polling in workers.items() if not polling]
-    if idle:
-        advice = "start a worker; its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here"
+    described = {kind: await _describe_queue(patient, queue, number) for kind, number in _KINDS.items()}
+    advice = "start a worker; its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here"
+    if idle := [kind for kind, found in described.items() if not found.pollers]:
         yield fault("task queue", f"nobody works on {' or '.join(idle)} of {queue}", advice)
+        return
+    workers = described["workflows"].pollers
+    current = described["workflows"].versioning_info.current_deployment_version
+    if any(_version(worker) == (current.deployment_name, current.build_id) for worker in workers):
+        names = {worker.identity for found in described.values() for worker in found.pollers}
+        yield ok("task queue", f"on {queue} works {', '.join(sorted(names))}")
     else:
-        yield ok("task queue", f"on {queue} works {', '.join(sorted(set.union(*workers.values())))}")
+        whose = f"{current.deployment_name} {current.build_id}" if current.build_id else "workers without a version"
+        advice = "temporal worker deployment set-current-version --deployment-name … --build-id …"
+        yield fault("task queue", f"new runs on {queue} go to {whose}, of which none works there", advice)
+
+
+async def _describe_queue(patient: Patient, queue: str, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
+    request = DescribeTaskQueueRequest(
+        namespace=patient.temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+    )
+    return await patient.temporal.workflow_service.describe_task_queue(request, timeout=_CALL)
+
+
+def _version(worker: PollerInfo) -> tuple[str, str]:
+    """Deployment and build ID, both empty for a worker without a version."""
+    found = worker.deployment_options
+    is_versioned = found.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
+    return (found.deployment_name, found.build_id) if is_versioned else ("", "")

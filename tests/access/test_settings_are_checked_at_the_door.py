@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiment_operator.cli import main
-from experiment_operator.settings import Api
+from experiment_operator.settings import Api, Worker
 
 
 @pytest.fixture
@@ -59,3 +59,16 @@ def test_origins_are_separated_by_commas(monkeypatch):
     assert Api().api_cors_origins == ("https://a.example", "http://localhost:3000")
     monkeypatch.setenv("API_CORS_ORIGINS", "")
     assert Api().api_cors_origins == ()
+
+
+@pytest.mark.parametrize("half", [{"temporal_deployment_name": "eo"}, {"temporal_worker_build_id": "0.1.0"}])
+def test_a_version_of_a_worker_is_two_names(half):
+    with pytest.raises(ValueError, match="a version is both"):
+        Worker(**half)
+    assert Worker(**{"temporal_deployment_name": "eo", "temporal_worker_build_id": "0.1.0"} | half)
+
+
+def test_an_empty_name_is_none(monkeypatch):
+    monkeypatch.setenv("TEMPORAL_DEPLOYMENT_NAME", "")
+    monkeypatch.setenv("TEMPORAL_WORKER_BUILD_ID", "")
+    assert Worker().temporal_deployment_name is None

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from temporalio import activity
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from experiment_operator.doctor.command import examine
@@ -22,10 +25,11 @@ from experiment_operator.doctor.report import Finding, Verdict
 from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster
-from worker.main import run_worker
+from worker.main import run_worker, temporal_worker
 
 _ROOT = Path(__file__).parents[2]
 _TASK_QUEUE = "experiment-operator"
+_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
 @pytest.fixture(scope="session")
@@ -64,15 +68,34 @@ def keep_history(temporal: Client) -> Callable[[timedelta], Any]:
 async def worker(kube: KubeClient, temporal: Client, running: Any, keep_history: Any) -> AsyncIterator[None]:
     await keep_history(timedelta(days=30))
     async with running(run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True)):
-        for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+        for kind in _KINDS:
             while not await _pollers(temporal, kind):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.05)
         yield
 
 
-async def _pollers(temporal: Client, kind: TaskQueueType.ValueType) -> Any:
+@pytest.fixture(scope="session")
+def versioned_worker(temporal: Client) -> Callable[[str], AbstractAsyncContextManager[None]]:
+    """`async with versioned_worker(task_queue)`: a worker of a version that nobody has made the current one."""
+
+    @asynccontextmanager
+    async def work(task_queue: str) -> AsyncIterator[None]:
+        @activity.defn
+        async def step() -> None: ...
+
+        version = WorkerDeploymentVersion("experiment-operator", "1")
+        async with temporal_worker(temporal, [step], task_queue=task_queue, sandbox=True, version=version):
+            for kind in _KINDS:
+                while not await _pollers(temporal, kind, task_queue):  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.05)
+            yield
+
+    return work
+
+
+async def _pollers(temporal: Client, kind: TaskQueueType.ValueType, task_queue: str = _TASK_QUEUE) -> Any:
     request = DescribeTaskQueueRequest(
-        namespace=temporal.namespace, task_queue=TaskQueue(name=_TASK_QUEUE), task_queue_type=kind
+        namespace=temporal.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
     )
     return (await temporal.workflow_service.describe_task_queue(request)).pollers
 

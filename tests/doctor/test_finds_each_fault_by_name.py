@@ -41,9 +41,9 @@ def planted(name, *, verdict=Verdict.FAULT, words):
 class Hospital:
     """What a plant may use."""
 
-    def __init__(self, cluster, kube, environment, keep_history, tmp_path):
+    def __init__(self, cluster, kube, environment, keep_history, versioned_worker, tmp_path):
         self.cluster, self.kube, self.environment = cluster, kube, environment
-        self.keep_history, self.tmp_path = keep_history, tmp_path
+        self.keep_history, self.versioned_worker, self.tmp_path = keep_history, versioned_worker, tmp_path
 
     async def apply(self, *objects, namespace="testkube"):
         listed = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
@@ -310,6 +310,13 @@ async def no_worker(hospital):
     yield
 
 
+@planted("task queue", words="new runs on versioned go to workers without a version")
+async def workers_of_a_version_that_is_not_the_current_one(hospital):
+    hospital.environment(TEMPORAL_TASK_QUEUE="versioned")
+    async with hospital.versioned_worker("versioned"):
+        yield
+
+
 @planted("webhook", verdict=Verdict.WARNING, words="there is no ValidatingWebhookConfiguration experiment-operator")
 async def webhook_that_nobody_asks(hospital):
     hospital.environment(WEBHOOK="true")
@@ -350,10 +357,10 @@ async def webhook_with_a_certificate_for_another_host(hospital):
 
 
 @pytest.mark.parametrize("what", PLANTS)
-async def test_it_is_found(what, doctor, cluster, kube, environment, keep_history, tmp_path):
+async def test_it_is_found(what, doctor, cluster, kube, environment, keep_history, versioned_worker, tmp_path):
     assert await doctor() == []
     plant, name, verdict, words = PLANTS[what]
-    async with plant(Hospital(cluster, kube, environment, keep_history, tmp_path)):
+    async with plant(Hospital(cluster, kube, environment, keep_history, versioned_worker, tmp_path)):
         found = [each for each in await doctor() if each.verdict != Verdict.UNCHECKED]
     assert [(each.name, each.verdict) for each in found] == [(name, verdict)]
     assert words in found[0].found

@@ -18,6 +18,7 @@ from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -179,10 +180,10 @@ class StandIns:
         self.experiments[target.name] = ScriptedExperiment(client, target)
         return self.experiments[target.name]
 
-    def worker(self, client: Client) -> Worker:
+    def worker(self, client: Client, version: WorkerDeploymentVersion | None = None) -> Worker:
         """As the service's own is made."""
         steps: list[Callable[..., Awaitable[object]]] = [self.take_snapshot, self.write_status, *map(self.step, Step)]
-        return temporal_worker(client, steps, task_queue=_TASK_QUEUE, sandbox=True)
+        return temporal_worker(client, steps, task_queue=_TASK_QUEUE, sandbox=True, version=version)
 
     @activity.defn(name=TAKE_SNAPSHOT)
     async def take_snapshot(self, request: SnapshotRequest) -> Findings:
