@@ -80,7 +80,7 @@ async def main(count: int) -> Iterator[tuple[str, str]]:
             app = create_app(caches, temporal, Everybody(), ApiConfig())
             async with (
                 serving(app, "127.0.0.1", 0) as port,
-                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as api,
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as api,
             ):
                 await _all_known(api, len(made))
                 figures = {what: await _times(api, query) for what, query in _QUERIES.items()}

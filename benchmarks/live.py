@@ -107,7 +107,7 @@ async def _api(environ: dict[str, str]) -> AsyncIterator[tuple[int, str]]:
         *(sys.executable, "-m", "experiment_operator", "api"), env={**environ, "API_PORT": str(port)}, cwd=_ROOT
     )
     try:
-        async with asyncio.timeout(60), httpx.AsyncClient(base_url=url) as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(base_url=url, trust_env=False) as http:
             while not await _is_ready(http):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.2)
         yield process.pid, url

@@ -14,6 +14,7 @@ from pydantic_settings import CliApp, SettingsError
 from experiment_operator import settings
 from experiments.models import sentences
 from kube.errors import KubeError
+from proxies.environment import ProxyError
 from telemetry.listener import ListenError
 
 PROGRAM = "experiment-operator"
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     try:
         return run(chosen) or 0
-    except (KubeError, ListenError) as error:
+    except (KubeError, ListenError, ProxyError) as error:
         print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return 1
 

@@ -24,6 +24,7 @@ from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.lease import Lease
+from proxies.environment import ProxyError
 from telemetry import tracing
 from telemetry.health import Pulse, needs
 from telemetry.listener import listening
@@ -40,7 +41,7 @@ _RETRY_SECONDS = 1.0
 def serve(settings: ServiceSettings) -> None:
     """Blocks until the process is asked to end.
 
-    Raises `kube.errors.KubeError` where there is no way to a cluster, and `listener.ListenError`.
+    Raises `kube.errors.KubeError` where there is no way to a cluster, `listener.ListenError`, and ProxyError.
     """
     logs.configure(settings.log_level, settings.log_format, settings.log_levels)
     with _observed(settings) as pulse, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -66,8 +67,13 @@ async def _until_told(settings: ServiceSettings, pulse: Pulse) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
-    with suppress(asyncio.CancelledError):
-        await running
+    try:
+        with suppress(asyncio.CancelledError):
+            await running
+    except ExceptionGroup as group:
+        if unusable := group.subgroup(ProxyError):
+            raise unusable.exceptions[0] from None
+        raise
     log.info("ended")
 
 

@@ -20,6 +20,7 @@ from kubernetes_asyncio.config import ConfigException
 from kube.credentials import load_configuration
 from kube.errors import Expired, Unavailable, error_for
 from kube.objects import Object, Source, ref_of
+from proxies.environment import through
 from telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class KubeClient:
         session = self._api.rest_client.pool_manager
         self._api.rest_client.pool_manager = aiohttp.ClientSession(connector=session.connector)
         session.detach()
+        self._through = through(configuration.proxy)
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None) -> Self:
@@ -273,9 +275,9 @@ class KubeClient:
                     raise error_for(call, response.status, await response.read(), retry_after)
                 yield response
         except TimeoutError as error:
-            raise Unavailable(f"{call}: no answer in time") from error
+            raise Unavailable(f"{call}: no answer in time{self._through}") from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:
-            raise Unavailable(f"{call}: {error}") from error
+            raise Unavailable(f"{call}: {error}{self._through}") from error
 
 
 def _collection(resource: Resource, namespace: str) -> str:

@@ -10,14 +10,13 @@ import asyncio
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
 from kube.errors import KubeError
+from proxies.environment import ProxyError, checked, proxy_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,13 +28,15 @@ _RENEW_SECONDS = 60.0
 class Login:
     """How to get to the API server, for an HTTP client of another kind than `KubeClient`.
 
-    `token` is None for a user with a certificate, which `context` then shows. `namespace` is the kubeconfig's own.
+    `token` is None for a user with a certificate, which `context` then shows. `namespace` is the kubeconfig's own,
+    `proxy` the URL of the proxy to go through.
     """
 
     url: str
     context: ssl.SSLContext
     token: str | None
     namespace: str
+    proxy: str | None
 
 
 async def login(kubeconfig: Path | None) -> Login:
@@ -54,7 +55,11 @@ async def login(kubeconfig: Path | None) -> Login:
     authorization: str = configuration.api_key.get("BearerToken", "")
     namespace = (loader.current_context or {}).get("context", {}).get("namespace") or "default"
     return Login(
-        (configuration.host or "").rstrip("/"), context, authorization.removeprefix("Bearer ") or None, namespace
+        url=(configuration.host or "").rstrip("/"),
+        context=context,
+        token=authorization.removeprefix("Bearer ") or None,
+        namespace=namespace,
+        proxy=_proxy_of(configuration),
     )
 
 
@@ -65,7 +70,7 @@ async def load_configuration(kubeconfig: Path | None) -> Configuration:
     configuration.disable_strict_ssl_verification = True
     if kubeconfig is not None or not _load_service_account(configuration):
         await _load_kubeconfig(configuration, kubeconfig)
-    configuration.proxy = configuration.proxy or _proxy_for(configuration.host or "")
+    configuration.proxy = _proxy_of(configuration)
     return configuration
 
 
@@ -94,10 +99,13 @@ def _name(path: Path | None) -> str:
     return f"kubeconfig {path}" if path else "the default kubeconfig"
 
 
-def _proxy_for(host: str) -> str | None:
-    """HTTPS_PROXY and NO_PROXY, as kubectl heeds them."""
-    url = urlsplit(host)
-    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
+def _proxy_of(configuration: Configuration) -> str | None:
+    """The kubeconfig's own `proxy-url` goes before the environment, and knows no exceptions."""
+    own: str | None = configuration.proxy
+    try:
+        return checked(own, "proxy-url of the kubeconfig") if own else proxy_for(configuration.host or "")
+    except ProxyError as error:
+        raise KubeError(str(error)) from error
 
 
 class _Renewal:

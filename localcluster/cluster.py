@@ -20,6 +20,7 @@ from localcluster.control_plane import ControlPlane
 from localcluster.errors import KubectlError, LocalClusterError
 from localcluster.temporal import TemporalServer
 from localcluster.tools import tool
+from proxies.environment import without_proxy_to_this_machine
 
 _CRDS = Path(__file__).with_name("crds")
 
@@ -94,6 +95,7 @@ class LocalCluster:
             "KUBECONFIG": str(self.kubeconfig),
             "TEMPORAL_ADDRESS": self.temporal_address,
             "TEMPORAL_UI_URL": self.temporal_ui_url,
+            **without_proxy_to_this_machine(),
         }
 
     async def kubectl(self, *args: str, stdin: str | None = None) -> str:

@@ -22,6 +22,7 @@ from typing import IO
 import httpx
 
 from localcluster.errors import DownloadError
+from proxies.environment import ProxyError, proxy_for
 
 _READ_LIMIT = 30.0
 _SAY_EVERY = 3.0
@@ -71,12 +72,14 @@ async def fetch(release: Release, target: Path, say: Callable[[str], None], conn
     part = target.with_name(f"{target.name}.part")
     timeout = httpx.Timeout(_READ_LIMIT, connect=connect_limit)
     headers = {"Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(follow_redirects=True, timeout=timeout, headers=headers) as http:
+    async with httpx.AsyncClient(
+        follow_redirects=True, timeout=timeout, headers=headers, transport=_ThroughProxies()
+    ) as http:
         try:
             response = await http.get(release.checksums)
             digest = _digest(response.raise_for_status().text, release)
             await _fetch_all(http, release.url, part, say)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ProxyError) as error:
             raise DownloadError(f"cannot download {release.url} ({type(error).__name__} {error})") from error
     with part.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
@@ -87,6 +90,23 @@ async def fetch(release: Release, target: Path, say: Callable[[str], None], conn
         _extract(part, release.member)
     part.chmod(0o755)
     part.replace(target)
+
+
+class _ThroughProxies(httpx.AsyncBaseTransport):
+    """A redirect may lead to a host that is reached by another way."""
+
+    def __init__(self) -> None:
+        self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        proxy = proxy_for(str(request.url))
+        transport = self._transports.get(proxy) or httpx.AsyncHTTPTransport(proxy=proxy)
+        self._transports[proxy] = transport
+        return await transport.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for transport in self._transports.values():
+            await transport.aclose()
 
 
 def _digest(checksums: str, release: Release) -> str:

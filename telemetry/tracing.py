@@ -26,21 +26,22 @@ def exporting(endpoint: str, service: str) -> Iterator[None]:
     """Sends traces to `endpoint` by OTLP over HTTP while the context is open, and at its end what is left of them.
 
     With an empty `endpoint` there are none. `service` is what this process is called in them, unless OTEL_SERVICE_NAME
-    says otherwise.
+    says otherwise. Raises ProxyError.
     """
     if not endpoint:
         yield
         return
     from opentelemetry import trace  # noqa: PLC0415 - memory for nothing, where it is off
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
+    from telemetry.otlp import exporter  # noqa: PLC0415
+
     global _tracer  # noqa: PLW0603 - a process has one, like its metrics
     resource = Resource({"service.name": service}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
+    provider.add_span_processor(BatchSpanProcessor(exporter(endpoint)))
     trace.set_tracer_provider(provider)  # for FastAPI and Temporal's interceptor, which make spans of their own
     _tracer = provider.get_tracer("experiment-operator")
     try:

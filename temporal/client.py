@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
+from temporalio.service import HttpConnectProxyConfig
 
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Wakeup, memo, summary
 from experiments.reasons import kind_of
+from proxies.environment import ProxyError, proxy_for
 from telemetry import metrics, tracing
 
 Start = Callable[[Target, Wakeup], Awaitable[str]]
@@ -27,12 +30,28 @@ _RPC_TIMEOUT = timedelta(seconds=10)
 async def connect(*, lazy: bool) -> Client:
     """By Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used.
 
-    Raises RuntimeError, as the SDK does, when one that is not lazy cannot connect.
+    Raises RuntimeError, as the SDK does, when one that is not lazy cannot connect, and ProxyError.
     """
     chosen: dict[str, Any] = {"target_host": _DEFAULT_ADDRESS, **ClientConfig.load_client_connect_config()}
     return await Client.connect(
-        **chosen, data_converter=pydantic_data_converter, lazy=lazy, interceptors=_interceptors()
+        **chosen,
+        http_connect_proxy_config=_proxy_to(chosen["target_host"]),
+        data_converter=pydantic_data_converter,
+        lazy=lazy,
+        interceptors=_interceptors(),
     )
+
+
+def _proxy_to(address: str) -> HttpConnectProxyConfig | None:
+    """HTTPS_PROXY, with or without TLS, as every gRPC client in Go has it: the SDK itself looks for none."""
+    proxy = urlsplit(proxy_for(f"https://{address}") or "")
+    if not proxy.hostname:
+        return None
+    if proxy.scheme != "http":
+        raise ProxyError("HTTPS_PROXY: Temporal is reached by a proxy of http:// only; NO_PROXY makes an exception")
+    login = (unquote(proxy.username), unquote(proxy.password or "")) if proxy.username else None
+    host = f"[{proxy.hostname}]" if ":" in proxy.hostname else proxy.hostname
+    return HttpConnectProxyConfig(f"{host}:{proxy.port or 80}", login)
 
 
 def _interceptors() -> list[Interceptor]:

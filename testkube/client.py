@@ -17,6 +17,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from proxies.environment import proxy_for, through
 from testkube.errors import NotFound, Unavailable, error_for
 from testkube.executions import Execution
 
@@ -39,12 +40,15 @@ class Info:
 class TestkubeClient:
     """One connection pool to one Testkube. Make it where an event loop runs, and close it or use it in `async with`.
 
-    `url` is that of the API server, like http://testkube-api-server.testkube:8088, with or without its `/v1`.
+    `url` is that of the API server, like http://testkube-api-server.testkube:8088, with or without its `/v1`. Raises
+    ProxyError where the environment names a proxy for it that cannot be used.
     """
 
     def __init__(self, url: str) -> None:
         self._url = f"{url.rstrip('/').removesuffix('/v1')}/v1"
-        self._session = aiohttp.ClientSession(timeout=_CALL_TIMEOUT, headers={"User-Agent": _USER_AGENT})
+        proxy = proxy_for(self._url)
+        self._through = through(proxy)
+        self._session = aiohttp.ClientSession(timeout=_CALL_TIMEOUT, headers={"User-Agent": _USER_AGENT}, proxy=proxy)
 
     async def close(self) -> None:
         await self._session.close()
@@ -110,9 +114,9 @@ class TestkubeClient:
             async with self._session.request(method, url, allow_redirects=False) as response:
                 content = await response.read()
         except TimeoutError as error:
-            raise Unavailable(f"{call}: no answer in time") from error
+            raise Unavailable(f"{call}: no answer in time{self._through}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"{call}: {error or type(error).__name__}") from error
+            raise Unavailable(f"{call}: {error or type(error).__name__}{self._through}") from error
         if response.status == 204:
             return None
         if response.status >= 300:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from experiment_operator.commands.output import Printer
 from experiment_operator.settings import Asking
 from kube.credentials import login
 from kube.errors import KubeError
+from proxies.environment import proxy_for, through
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _BEHIND_PROXY = "X-Experiment-Operator-Authorization"
@@ -34,10 +36,11 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """`namespace` is the one to ask about."""
+    """`namespace` is the one to ask about, `where` says in errors what was asked."""
 
     http: httpx.AsyncClient
     namespace: str
+    where: str
 
     async def get(self, path: str, **query: Any) -> Any:
         """The answer as JSON. Raises ApiError."""
@@ -56,13 +59,13 @@ class Remote:
                 async for line in response.aiter_lines():
                     yield line
         except httpx.TransportError as error:
-            raise ApiError(f"{self.http.base_url}: {error or type(error).__name__}") from error
+            raise ApiError(f"{self.where}: {error or type(error).__name__}") from error
 
     async def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
             response = await self.http.request(method, f"/api/v1{path}", **more)
         except httpx.TransportError as error:
-            raise ApiError(f"{self.http.base_url}: {error or type(error).__name__}") from error
+            raise ApiError(f"{self.where}: {error or type(error).__name__}") from error
         if response.is_error:
             raise ApiError(_words(response))
         try:
@@ -73,7 +76,10 @@ class Remote:
 
 @asynccontextmanager
 async def remote(settings: Asking) -> AsyncIterator[Remote]:
-    """Raises ApiError where there is no way to the api, KubeError where there is no kubeconfig and one is needed."""
+    """Raises ApiError where there is no way to the api, KubeError where there is no kubeconfig and one is needed.
+
+    ProxyError where it has to be reached through a proxy that cannot be used.
+    """
     token = settings.token.get_secret_value() if settings.token else None
     if settings.server:
         url = str(settings.server).rstrip("/")
@@ -85,7 +91,7 @@ async def remote(settings: Asking) -> AsyncIterator[Remote]:
         if known:
             token, namespace = token or known.token, settings.namespace or known.namespace
         headers = {"Authorization": f"Bearer {token}"} if token and _is_private(url) else {}
-        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=_TIMEOUT)
+        proxy, context = proxy_for(url), None
     else:
         known = await login(settings.kubeconfig)
         token, namespace = token or known.token, settings.namespace or known.namespace
@@ -94,9 +100,20 @@ async def remote(settings: Asking) -> AsyncIterator[Remote]:
             headers["Authorization"] = f"Bearer {known.token}"
         where, _, service = settings.service.partition("/")
         url = f"{known.url}/api/v1/namespaces/{where}/services/{service}/proxy"
-        client = httpx.AsyncClient(base_url=url, headers=headers, verify=known.context, timeout=_TIMEOUT)
-    async with client:
-        yield Remote(client, namespace)
+        proxy, context = known.proxy, known.context
+    transport = _transport(proxy, context)
+    async with httpx.AsyncClient(base_url=url, headers=headers, transport=transport, timeout=_TIMEOUT) as http:
+        yield Remote(http, namespace, f"{http.base_url}{through(proxy)}")
+
+
+def _transport(proxy: str | None, context: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
+    """Through this proxy or none, whatever httpx would find in the environment.
+
+    A proxy that is itself reached by TLS has to show a certificate that the API server could show, as with kubectl.
+    """
+    by_tls = proxy is not None and proxy.startswith("https:")
+    chosen = httpx.Proxy(proxy, ssl_context=context if by_tls else None) if proxy else None
+    return httpx.AsyncHTTPTransport(verify=context or True, proxy=chosen)
 
 
 def _is_private(url: str) -> bool:

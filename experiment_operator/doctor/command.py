@@ -20,6 +20,7 @@ from experiment_operator.doctor.report import Check, Finding, Patient, Verdict, 
 from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError
+from proxies.environment import ProxyError
 
 _ROLES: dict[str, type[settings.ReconcilingSettings]] = {
     "watcher": settings.Watcher,
@@ -106,6 +107,8 @@ async def _bounded(check: Check, patient: Patient) -> AsyncIterator[Finding]:
             found = [finding async for finding in check.make(patient)]
     except TimeoutError:
         found = [fault(check.name, f"no answer within {_PATIENCE_SECONDS:g} s", "look at the network in between")]
+    except ProxyError as error:
+        found = [fault(check.name, str(error), "correct this environment variable")]
     except (KubeError, RPCError) as error:
         found = [fault(check.name, str(error), "try again: it may have passed")]
     for finding in found:

@@ -59,6 +59,12 @@ def test_no_container_has_privileges(service):
     assert "docker.sock" not in str(service)
 
 
+@every_service
+def test_no_container_uses_the_proxy_that_docker_may_give_to_each(service):
+    """In the words of Go, and in those of curl and Python."""
+    assert (service["environment"]["NO_PROXY"], service["environment"]["no_proxy"]) == ("*", "*")
+
+
 def test_only_the_step_that_gives_files_to_their_owners_is_root():
     roots = [name for name, service in _SERVICES.items() if str(service.get("user", "")).startswith(("0", "root"))]
     assert roots == ["credentials"]

@@ -42,6 +42,8 @@ async def test_a_script_finds_everything_and_sigterm_ends_it(start, env_file):
             items = (await http.get(f"{api}/api/v1/experiments")).json()["items"]
             assert [(item["namespace"], item["name"]) for item in items] == [("sample-agents", "weather")]
             assert (await http.get(ui)).is_success
+        for name in ("NO_PROXY", "no_proxy"):  # most programs would go through a proxy even here
+            assert "127.0.0.1" in (await _sourced(env_file, f"echo ${name}"))
         host, _, port = temporal.partition(":")
         (await asyncio.open_connection(host, int(port)))[1].close()
 

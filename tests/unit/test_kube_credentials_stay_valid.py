@@ -101,19 +101,23 @@ async def test_a_kubeconfig_that_cannot_be_used_is_named(text: str | None, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("environment", "proxy"),
+    ("exceptions", "proxy"),
     [
-        ({"HTTPS_PROXY": "http://proxy.example:3128"}, "http://proxy.example:3128"),
-        ({"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "cluster.example"}, None),
-        ({}, None),
+        ("10.0.0.0/8", None),
+        ("10.0.0.1", None),
+        ("10.0.0.1:443,example.com", None),
+        ("*", None),
+        ("10.1.0.0/16,10.0.0.1:6443", "http://proxy.example:3128"),
     ],
 )
-async def test_a_proxy_is_heeded_as_kubectl_does(
-    environment: dict[str, str], proxy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_pod_reaches_its_cluster_without_the_proxy_where_that_is_said(
+    exceptions: str, proxy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"token": "mine"}))
-    assert configuration.proxy == proxy
+    for path, constant in (("token", "SERVICE_TOKEN_FILENAME"), ("ca.crt", "SERVICE_CERT_FILENAME")):
+        (tmp_path / path).write_text("anything")
+        monkeypatch.setattr(incluster_config, constant, str(tmp_path / path))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", exceptions)
+    assert (await credentials.load_configuration(None)).proxy == proxy
