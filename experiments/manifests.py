@@ -233,8 +233,10 @@ def _owner(subject: Subject, config_map: Object | None) -> dict[str, Any] | None
 
 
 def _owner_reference(api_version: str, kind: str, name: str, uid: str) -> dict[str, Any] | None:
-    """None for an owner that was never applied (`render`): it has no uid yet."""
+    """None for an owner that was never applied (`render`): it has no uid yet.
+
+    Without blockOwnerDeletion, for which OpenShift wants rights on the owner's finalizers that nobody needs here.
+    """
     if not uid:
         return None
-    reference = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
-    return {**reference, "controller": True, "blockOwnerDeletion": True}
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}

@@ -115,6 +115,8 @@ class ControlPlane:
             "--authorization-mode=RBAC",
             # No pod ever runs: none needs a service account, and no endpoint needs to be published.
             "--disable-admission-plugins=ServiceAccount",
+            # As on OpenShift: whoever sets blockOwnerDeletion must be allowed to change the owner's finalizers.
+            "--enable-admission-plugins=OwnerReferencesPermissionEnforcement",
             "--endpoint-reconciler-type=none",
         )
         async with self._client() as http:

@@ -37,8 +37,9 @@ def test_it_says_what_it_is(inspected):
     assert config["Labels"]["org.opencontainers.image.title"] == "experiment-operator"
 
 
-def test_it_runs_where_nothing_is_allowed(operator_image):
-    done = subprocess.run(["docker", "run", *_STRICT, operator_image, "crd"], capture_output=True, check=True)
+@pytest.mark.parametrize("user", [(), ("--user=1000680000:0",)], ids=["its own user", "one that OpenShift chose"])
+def test_it_runs_where_nothing_is_allowed(operator_image, user):
+    done = subprocess.run(["docker", "run", *_STRICT, *user, operator_image, "crd"], capture_output=True, check=True)
     assert b"kind: CustomResourceDefinition" in done.stdout
 
 

@@ -43,6 +43,8 @@ async def test_beside_testkube_the_experiment_owns_all_three(testkube_world):
     for child in children:
         (owner,) = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (created["metadata"]["uid"], True)
+        # OpenShift lets only those set it who may change an Experiment's finalizers, and the worker may not.
+        assert "blockOwnerDeletion" not in owner
     # The garbage collector knows no order, and a trigger must not outlive its workflow.
     finalizers = (await world.kube.get(world.ref(world.name)))["metadata"]["finalizers"]
     assert finalizers == ["testbench.agentic-layer.ai/cleanup"]

@@ -183,6 +183,31 @@ async def test_a_user_may_do_what_rbac_grants_and_no_longer(cluster, namespace):
         await forever(cluster.kubectl, *ask)
 
 
+async def test_an_owner_is_held_back_only_by_who_may_change_its_finalizers(cluster, namespace):
+    """As OpenShift has it, for which the API server is told to."""
+    kubeconfig = cluster.kubeconfig_for(f"bob-{namespace}")
+    role = ("-n", namespace, "--verb=create,get,delete", "--resource=configmaps")
+    await cluster.kubectl("create", "role", "writer", *role)
+    await cluster.kubectl("create", "rolebinding", "writer", "-n", namespace, "--role=writer", f"--user=bob-{namespace}")
+    made = await cluster.kubectl("create", "configmap", "owner", "-n", namespace, "-o", "json")
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": json.loads(made)["metadata"]["uid"]}
+    may = ("auth", "can-i", "create", "configmaps", "-n", namespace, f"--as=bob-{namespace}")
+    async with asyncio.timeout(20):  # The authorizer sees roles through a cache.
+        while True:
+            with contextlib.suppress(KubectlError):
+                await cluster.kubectl(*may)
+                break
+
+    async def create(name: str, **more: object) -> None:
+        metadata = {"name": name, "namespace": namespace, "ownerReferences": [{**owner, "controller": True, **more}]}
+        child = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        await cluster.kubectl("create", "--kubeconfig", str(kubeconfig), "-f", "-", stdin=json.dumps(child))
+
+    await create("free")
+    with pytest.raises(KubectlError, match="cannot set blockOwnerDeletion"):
+        await create("blocking", blockOwnerDeletion=True)
+
+
 async def forever(kubectl, *args: str) -> None:
     async with asyncio.timeout(20):
         while True:

@@ -47,7 +47,7 @@ def test_beside_the_experiment_it_owns_all_children(world: Any) -> None:
         "uid": "exp-1",
     }
     for child in made.children():
-        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True, "blockOwnerDeletion": True}]
+        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True}]
 
 
 def test_in_another_namespace_the_config_map_owns_the_others(world: Any) -> None:
@@ -58,7 +58,7 @@ def test_in_another_namespace_the_config_map_owns_the_others(world: Any) -> None
     owner = {"apiVersion": "v1", "kind": "ConfigMap", **{k: config_map["metadata"][k] for k in ("name", "uid")}}
     assert "ownerReferences" not in config_map["metadata"]
     for child in others:
-        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True, "blockOwnerDeletion": True}]
+        assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True}]
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
