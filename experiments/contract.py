@@ -57,9 +57,9 @@ class Target:
         return None
 
 
-def workflow_id_prefix(namespace: str, name: str) -> str:
-    """What the IDs of all Experiments that ever had this name begin with."""
-    return f"{_PREFIX}/{namespace}/{name}/"
+def workflow_id_prefix(namespace: str, name: str = "") -> str:
+    """What the IDs of all Experiments that ever had this name, or were in this namespace, begin with."""
+    return f"{_PREFIX}/{namespace}/{name}/" if name else f"{_PREFIX}/{namespace}/"
 
 
 @dataclass(slots=True)

@@ -19,7 +19,6 @@ from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
 from api.reconciliations.schemas import Reconciliation
 from api.reconciliations.visibility import Runs
-from experiments.contract import Target
 from experiments.models import Part
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
@@ -34,13 +33,6 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _MOST_SECONDS_BETWEEN_LOOKS = 10.0
 # A reader that was cut off finds its place again, also where it was the only one.
 _SECONDS_KEPT_FOR_NOBODY = 60.0
-
-
-class RunChange(Reconciliation):
-    """A run and its Experiment."""
-
-    namespace: str
-    name: str
 
 
 class Gaps(Part):
@@ -168,8 +160,8 @@ class Broadcast:
             log.warning("more runs than one look can take in: all readers begin anew")
             self._ring = Ring()
         for run in found:
-            if target := Target.from_workflow_id(run.workflow_id):
-                self._tell(target.namespace, target.name, *run_event(run, target.namespace, target.name))
+            if run.namespace:
+                self._tell(run.namespace, run.name, *run_event(run))
         return None
 
     def _tell_gaps(self, runs: str | None) -> None:
@@ -179,10 +171,9 @@ class Broadcast:
             self._tell("", "", "stale", _json(gaps))
 
 
-def run_event(run: Reconciliation, namespace: str, name: str) -> tuple[str, bytes]:
+def run_event(run: Reconciliation) -> tuple[str, bytes]:
     """The event's name and data."""
-    change = RunChange(**dict(run), namespace=namespace, name=name)
-    return "started" if run.status == "Running" else "ended", _json(change)
+    return "started" if run.status == "Running" else "ended", _json(run)
 
 
 def _json(data: Part) -> bytes:

@@ -23,7 +23,7 @@ from api.events.broadcast import run_event
 from api.events.buffer import PORTION_BYTES, Position, frame
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
-from api.reconciliations.visibility import of_name
+from api.reconciliations.visibility import query_by_name
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 
@@ -40,13 +40,12 @@ _KEEP_ALIVE_SECONDS = 15
 _EVENTS = """Server-sent events:
 
 - `added`, `changed`, `deleted`: an Experiment, as in lists;
-- `started`, `ended`: a run, as in its Experiment's reconciliations, with `namespace` and `name`;
+- `started`, `ended`: a run, as in its Experiment's reconciliations;
 - `stale`: what cannot be told at present, with nulls again once it can;
 - `reset`: forget everything; `added` follows for all that there is, then `synced`.
 
 An event may come twice. With `Last-Event-ID` the stream goes on behind that event, or begins with `reset` where the
 place is not known any more. A reader that is too slow is cut off, and may come again."""
-# As OpenAPI 3.2 has it; readers of earlier versions overlook it.
 _EVENT = {
     "type": "object",
     "required": ["event", "data"],
@@ -204,7 +203,9 @@ class _Reader:
         if self._only is None:
             return b""
         try:
-            found = await self._runs.read(await self._runs.listed(of_name(self._only.namespace, self._only.name), 1))
+            found = await self._runs.read(
+                await self._runs.listed(query_by_name(self._only.namespace, self._only.name), 1)
+            )
         except TemporalUnavailable:
             return b""  # `stale` says so
-        return b"".join(frame(*run_event(run, self._only.namespace, self._only.name)) for run in found)
+        return b"".join(frame(*run_event(run)) for run in found)

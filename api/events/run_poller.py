@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import WorkflowExecution
 
 from api.reconciliations.schemas import Reconciliation
-from api.reconciliations.visibility import Runs, of_type
+from api.reconciliations.visibility import Runs, query_all
 
 # By as much visibility may lag behind, or one clock behind another.
 _OVERLAP = timedelta(seconds=5)
@@ -31,7 +31,7 @@ class NewRuns:
         Raises `TemporalUnavailable`; the next look then has what this one would have had.
         """
         when = self._since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        found = await self._runs.listed(f"{of_type()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MOST)
+        found = await self._runs.listed(f"{query_all()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MOST)
         new = await self._read([run for run in found if self._is_new(run)])
         self._ended = {run.run_id: _has_ended(run) or self._ended.get(run.run_id, False) for run in found}
         # Visibility may know later than the server that a run has ended.

@@ -1,4 +1,4 @@
-"""`…/reconciliations` and `…/reconciliations/{run_id}`: what was done about an Experiment, why, and doing it now.
+"""`GET /reconciliations`, `…/{name}/reconciliations` and `…/{run_id}`: what was done, why, and doing it now.
 
 They answer from Temporal, through `visibility`, also for Experiments that no longer exist. To ask for a run twice does
 no harm: the second request wakes the run that is open, or begins one that finds nothing to do.
@@ -12,19 +12,21 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.auth.dependencies import MayGet, MayUpdate
-from api.dependencies import TheParts, require_experiment
+from api.auth.dependencies import MayGet, MayUpdate, TheCaller
+from api.dependencies import TheParts, require_experiment, require_filled
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented
-from api.reconciliations.pages import RunQuery, page
+from api.reconciliations.pages import RunFilter, RunQuery, page
 from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
-from api.reconciliations.visibility import Runs, asking_temporal
+from api.reconciliations.visibility import Runs, asking_temporal, query_all, query_by_namespaces
 from experiments.contract import Target, Wakeup
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 
-router = APIRouter(prefix="/api/v1/namespaces/{namespace}/experiments/{name}", tags=["Reconciliations"])
+router = APIRouter(prefix="/api/v1", tags=["Reconciliations"])
+
+_OF_ONE = "/namespaces/{namespace}/experiments/{name}/reconciliations"
 
 Wait = Annotated[
     str | None,
@@ -38,6 +40,23 @@ _LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": 
 
 @router.get(
     "/reconciliations",
+    summary="List what was done about all Experiments, newest first",
+    description="Of those that the caller may list. Who may not list those of all namespaces gets the runs of the "
+    "namespaces that have an Experiment now.",
+    responses=documented(401, 422, 503),
+)
+async def list_all_reconciliations(query: Annotated[RunFilter, Query()], parts: TheParts, caller: TheCaller) -> RunPage:
+    if await caller.may("list", ""):
+        return await page(parts.runs, query_all(), query)
+    require_filled(parts.caches)
+    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in parts.caches.objects(EXPERIMENT)})
+    if not namespaces:
+        return RunPage(items=[], next_cursor=None, counts={})
+    return await page(parts.runs, query_by_namespaces(namespaces), query, scope=query_all())
+
+
+@router.get(
+    _OF_ONE,
     summary="List what was done about an Experiment, newest first",
     description="Also of an Experiment that was deleted, and of earlier ones of the name, while Temporal keeps them.",
     dependencies=[MayGet],
@@ -46,14 +65,14 @@ _LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": 
 async def list_reconciliations(
     namespace: Namespace, name: Name, query: Annotated[RunQuery, Query()], parts: TheParts
 ) -> RunPage:
-    found = await page(parts.runs, namespace, name, query)
+    found = await page(parts.runs, query.selection(namespace, name), query)
     if not found.items and not found.next_cursor and not await parts.runs.known(namespace, name):
         require_experiment(parts.caches, namespace, name)
     return found
 
 
 @router.get(
-    "/reconciliations/{run_id}",
+    f"{_OF_ONE}/{{run_id}}",
     summary="Show one run with its steps",
     description="Each step with its attempts and, in words, what it did or why it failed; and what woke the run.",
     dependencies=[MayGet],
@@ -69,7 +88,7 @@ async def get_reconciliation(
 
 
 @router.post(
-    "/reconciliations",
+    _OF_ONE,
     summary="Reconcile an Experiment now",
     description="Begins a run, or wakes the one that is open. Answers at once, or with `wait` when the run has ended.",
     dependencies=[MayUpdate],
@@ -78,7 +97,7 @@ async def get_reconciliation(
     responses={
         200: {"model": ReconciliationDetail, "description": "With `wait`: the run has ended.", "headers": _LOCATION},
         202: {"description": "The run, which may be under way.", "headers": _LOCATION},
-        **documented(401, 403, 404, 422, 503),
+        **documented(401, 403, 404, 413, 422, 503),
     },
 )
 async def reconcile(

@@ -24,7 +24,7 @@ from api.http.cursor import CURSOR
 from api.http.problems import InvalidRequest
 from api.reconciliations.close_event import Closed
 from api.reconciliations.schemas import Reconciliation, RunPage
-from api.reconciliations.visibility import Runs, asking_temporal, noted, of_name, of_type, status_of
+from api.reconciliations.visibility import Runs, asking_temporal, noted, query_by_name, query_by_target, status_of
 from experiments.contract import Achievement, Target
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
@@ -62,7 +62,7 @@ Time = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 ServerTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"), AfterValidator(_a_time)]
 
 
-class RunQuery(Part):
+class RunFilter(Part):
     """The parameters of a list. Unknown ones are refused: a filter that is misspelt must not look like no filter."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
@@ -76,12 +76,6 @@ class RunQuery(Part):
             examples=["TestTrigger"],
         ),
     ] = ""
-    uid: Annotated[
-        UUID | None,
-        Field(
-            description="Of one of the objects that had the name.", examples=["a72ea94c-ace5-463f-8578-0b98d0584fd8"]
-        ),
-    ] = None
     since: Annotated[
         Time | None, Field(description="Runs that began then or later.", examples=["2026-11-01T00:00:00Z"])
     ] = None
@@ -99,12 +93,9 @@ class RunQuery(Part):
         """Whether every run that visibility lists is wanted."""
         return not self.reason and self.outcome in (None, *_STATUSES)
 
-    def span(self, namespace: str, name: str) -> str:
-        """As a query for visibility: all runs of this object or name in the time range, whatever they came to."""
-        if self.uid:
-            parts = [f"{of_type()} AND WorkflowId = '{Target(namespace, name, str(self.uid)).workflow_id}'"]
-        else:
-            parts = [of_name(namespace, name)]
+    def within(self, selection: str) -> str:
+        """As a query for visibility: those of `selection` in the time range, whatever they came to."""
+        parts = [selection]
         parts += [f"StartTime >= '{_utc(self.since)}'"] if self.since else []
         parts += [f"StartTime < '{_utc(self.until)}'"] if self.until else []
         return " AND ".join(parts)
@@ -123,10 +114,29 @@ class RunQuery(Part):
         )
 
 
-async def page(runs: Runs, namespace: str, name: str, query: RunQuery) -> RunPage:
-    """Raises InvalidRequest and TemporalUnavailable."""
-    span = query.span(namespace, name)
-    of = hashlib.sha256(f"{span} {query.outcome} {query.reason}".encode()).hexdigest()[:16]
+class RunQuery(RunFilter):
+    """The same for the runs of one name."""
+
+    uid: Annotated[
+        UUID | None,
+        Field(
+            description="Of one of the objects that had the name.", examples=["a72ea94c-ace5-463f-8578-0b98d0584fd8"]
+        ),
+    ] = None
+
+    def selection(self, namespace: str, name: str) -> str:
+        return query_by_target(Target(namespace, name, str(self.uid))) if self.uid else query_by_name(namespace, name)
+
+
+async def page(runs: Runs, selection: str, query: RunFilter, *, scope: str = "") -> RunPage:
+    """One page of the runs of `selection`, a query for visibility.
+
+    Cursors are good for the same `scope` and filters. It is the selection itself, unless that may change between one
+    page and the next. Raises InvalidRequest and TemporalUnavailable.
+    """
+    span = query.within(selection)
+    what = f"{query.within(scope or selection)} {query.outcome} {query.reason}"
+    of = hashlib.sha256(what.encode()).hexdigest()[:16]
     async with asking_temporal():
         if query.cursor is not None:
             items, end = await _fill(runs, query, span, _Position.decode(query.cursor, of))
@@ -179,7 +189,7 @@ class _Position(BaseModel):
 
 
 async def _fill(
-    runs: Runs, query: RunQuery, span: str, position: _Position
+    runs: Runs, query: RunFilter, span: str, position: _Position
 ) -> tuple[list[Reconciliation], _Position | None]:
     """The runs of one page, and how far it has come; None at the end."""
     items: list[Reconciliation] = []
@@ -194,7 +204,7 @@ async def _fill(
 
 
 async def _following(
-    runs: Runs, query: RunQuery, span: str, position: _Position
+    runs: Runs, query: RunFilter, span: str, position: _Position
 ) -> AsyncGenerator[tuple[WorkflowExecution, Reconciliation | None]]:
     """Every run behind `position` that visibility lists, and what it is if it is wanted."""
     if query.status:
@@ -215,7 +225,7 @@ async def _following(
                 yield run, items.get(run.run_id)
 
 
-async def _may_be(run: WorkflowExecution, query: RunQuery) -> bool:
+async def _may_be(run: WorkflowExecution, query: RunFilter) -> bool:
     """By what visibility knows of it. True, too, where only the history can tell."""
     if query.outcome is None and not query.reason:
         return True

@@ -43,12 +43,14 @@ Status: TypeAlias = Literal["Running"] | Closed
 class Reconciliation(Part):
     """One run. `outcome` is Running, what a completed run came to, or the reason for which it failed.
 
-    `uid` tells apart the objects that had the name one after the other. `changes` and the final `reasons` are known
-    once the run has ended.
+    `namespace` and `name` are the Experiment's; `uid` tells apart the objects that had the name one after the other.
+    `changes` and the final `reasons` are known once the run has ended.
     """
 
     run_id: str
     workflow_id: str
+    namespace: str
+    name: str
     uid: str
     status: Status
     outcome: str

@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 _PATIENCE_SECONDS = 5
 _PROBE = timedelta(seconds=1)
 _FETCHES_AT_ONCE = 20
+_NOBODY = Target("", "", "")
+"""Of a run that somebody began by hand, under an ID of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Runs:
 
     async def known(self, namespace: str, name: str) -> bool:
         """Whether there is a run of any Experiment that has or had this name."""
-        return bool(await self.listed(of_name(namespace, name), 1))
+        return bool(await self.listed(query_by_name(namespace, name), 1))
 
     async def counts(self, query: str) -> dict[str, int]:
         """How many runs visibility has for `query`, by status."""
@@ -148,7 +150,7 @@ class Runs:
     ) -> WorkflowExecutionDescription | None:
         if uid and (described := await self._describe(Target(namespace, name, uid).workflow_id, run_id)):
             return described
-        listed = await self.listed(f"{of_name(namespace, name)} AND RunId = '{run_id}'", 1)
+        listed = await self.listed(f"{query_by_name(namespace, name)} AND RunId = '{run_id}'", 1)
         return await self._describe(listed[0].id, run_id) if listed else None
 
     async def _describe(self, workflow_id: str, run_id: str) -> WorkflowExecutionDescription | None:
@@ -160,11 +162,13 @@ class Runs:
             raise
 
     def _reconciliation(self, run: WorkflowExecution, reasons: list[str], ended: Ending | None) -> Reconciliation:
-        target = Target.from_workflow_id(run.id)
+        target = Target.from_workflow_id(run.id) or _NOBODY
         return Reconciliation(
             run_id=run.run_id,
             workflow_id=run.id,
-            uid=target.uid if target else "",
+            namespace=target.namespace,
+            name=target.name,
+            uid=target.uid,
             status=ended.status if ended else "Running",
             outcome=ended.outcome if ended else "Running",
             message=ended.message if ended else "",
@@ -177,14 +181,25 @@ class Runs:
         )
 
 
-def of_type() -> str:
-    """As a query for visibility: the runs of all Experiments."""
+def query_all() -> str:
+    """Select, as a query for visibility, the runs of all Experiments."""
     return f"WorkflowType = '{WORKFLOW_TYPE}'"
 
 
-def of_name(namespace: str, name: str) -> str:
-    """As a query for visibility: the runs of every Experiment that has or had this name."""
-    return f"{of_type()} AND WorkflowId STARTS_WITH '{workflow_id_prefix(namespace, name)}'"
+def query_by_namespaces(namespaces: Iterable[str]) -> str:
+    """Select the runs of all Experiments in `namespaces`, of which there is at least one."""
+    prefixes = [f"WorkflowId STARTS_WITH '{workflow_id_prefix(namespace)}'" for namespace in sorted(namespaces)]
+    return f"{query_all()} AND ({' OR '.join(prefixes)})"
+
+
+def query_by_name(namespace: str, name: str) -> str:
+    """Select the runs of every Experiment that has or had this name."""
+    return f"{query_all()} AND WorkflowId STARTS_WITH '{workflow_id_prefix(namespace, name)}'"
+
+
+def query_by_target(target: Target) -> str:
+    """Select the runs of one Experiment, and of none that had its name before or after."""
+    return f"{query_all()} AND WorkflowId = '{target.workflow_id}'"
 
 
 async def noted(run: WorkflowExecution) -> Noted:
