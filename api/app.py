@@ -10,9 +10,10 @@ from api.dependencies import Parts
 from api.events import endpoints as live
 from api.events.broadcast import Broadcast
 from api.experiments import endpoints as experiments
-from api.http import health, problems
+from api.http import docs, health, problems
 from api.http.etag import CacheControl
-from api.http.openapi import DescribedApi, operation_id
+from api.http.head import HeadAsGet
+from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
 from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.visibility import Runs
@@ -32,14 +33,19 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
         version="v1",
         description=_DESCRIPTION,
         generate_unique_id_function=operation_id,
+        docs_url=None,
+        redoc_url=None,
     )
+    app.openapi_version = OPENAPI_VERSION
     runs = Runs(temporal, config.temporal_ui_url)
     start = starter(temporal, config.task_queue)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
     Parts(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)
     app.add_middleware(CacheControl)
+    app.add_middleware(HeadAsGet)
     problems.install(app)
+    docs.install(app)
     for part in (health, experiments, live, plans, reconciliations):
         app.include_router(part.router)
     return app

@@ -69,4 +69,6 @@ def _for_browsers(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     """Around the whole application, so that a page can also read what went wrong."""
     if not origins:
         return app
-    return CORSMiddleware(app, origins, allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=["*"])
+    return CORSMiddleware(
+        app, origins, allow_methods=["GET", "HEAD", "POST"], allow_headers=["*"], expose_headers=["*"]
+    )

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/experiment.md and docs/install.md that come from the code: fields of the CRD, and settings.
+"""Writes the tables of the pages beside it that come from the code: fields of the CRD, settings, errors of the api.
 
 python docs/reference.py          writes them
 python docs/reference.py --check  tells, by exit code 1, whether they are as they should be (`make docs-check`)
@@ -6,6 +6,7 @@ python docs/reference.py --check  tells, by exit code 1, whether they are as the
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from api.http.problems import Refusal
 from crds import experiment_crd
 from experiment_operator.settings import All, Api, Watcher, Worker
 
@@ -89,13 +91,31 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def errors() -> str:
+    leaves = [kind for kind in _below(Refusal) if not kind.__subclasses__()]
+    rows = [
+        _cells(str(kind.status), f"`{kind.__name__}`", inspect.getdoc(kind) or "")
+        for kind in sorted(leaves, key=lambda kind: (kind.status, kind.__name__))
+    ]
+    return "\n".join(["| status | `type` ends in | when |", "|---|---|---|", *rows])
+
+
+def _below(kind: type[Refusal]) -> Iterator[type[Refusal]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
 def _cells(*texts: str) -> str:
     return "| " + " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts) + " |"
 
 
+_TABLES = (("experiment.md", "fields", fields), ("install.md", "settings", settings), ("rest.md", "errors", errors))
+
+
 def main() -> int:
     stale = False
-    for page, what, make in (("experiment.md", "fields", fields), ("install.md", "settings", settings)):
+    for page, what, make in _TABLES:
         old = (_HERE / page).read_text(encoding="utf-8")
         begin = f"<!-- {what}: written by reference.py -->\n"
         new = re.sub(f"{begin}.*?<!-- end -->", lambda _: f"{begin}\n{make()}\n\n<!-- end -->", old, flags=re.DOTALL)  # noqa: B023

@@ -2,7 +2,7 @@
 
 The API server asks at `POST /validate`, by the rules in `deploy/webhook`. The judgement is that of
 `experiments.admission`, from this process's caches. Nothing is written, so a dry run is judged like everything else.
-The listener and its certificate are not here.
+The listener, which limits how long a review may be, and its certificate are not here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from kube.errors import KubeError
 from kube.objects import Object, ObjectRef
 from telemetry import metrics
 
-_LARGEST = 3 * 1024 * 1024
 _READ_SECONDS = 1.0
 _MOST_CAUSES = 100
 # Beyond 4096 characters in all, the API server cuts warnings or leaves them out.
@@ -101,7 +100,7 @@ class _Webhook:
         self._options, self._agent_check = options, agent_check
 
     async def validate(self, request: Request) -> Response:
-        asked = _understood(await _body(request))
+        asked = _understood(await request.body())
         try:
             said = await self._judge(asked)
         except ValidationError as error:
@@ -149,17 +148,7 @@ class _Webhook:
         return None
 
 
-async def _body(request: Request) -> bytearray:
-    """Raises HTTPException as soon as it is too long."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise HTTPException(413, f"An AdmissionReview of more than {_LARGEST:,} bytes is not read.")
-    return body
-
-
-def _understood(body: bytearray) -> AdmissionRequest:
+def _understood(body: bytes) -> AdmissionRequest:
     """Raises HTTPException. The parser has limits of its own for nesting (200 levels) and for the length of numbers."""
     try:
         return AdmissionReview.model_validate(from_json(body, allow_inf_nan=False)).request

@@ -22,10 +22,10 @@ class Measured:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        method = scope["method"] if scope["method"] in _METHODS else "other"
 
         async def count(message: Message) -> None:
             if message["type"] == "http.response.start":
-                method = scope["method"] if scope["method"] in _METHODS else "other"
                 route = getattr(scope.get("route"), "path", "unknown")
                 metrics.HTTP_REQUESTS.labels(method, route, str(message["status"])).inc()
                 metrics.HTTP_REQUEST_SECONDS.labels(method, route).observe(time.perf_counter() - started)

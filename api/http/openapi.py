@@ -14,6 +14,11 @@ from fastapi.routing import APIRoute
 from fastapi.utils import deep_dict_update
 from pydantic.alias_generators import to_camel
 
+from api.http.problems import Problem
+
+OPENAPI_VERSION = "3.2.0"
+"""The first that describes a stream of events by one of them (`itemSchema`). What FastAPI writes for 3.1 is valid."""
+
 
 class DescribedApi(FastAPI):
     def openapi(self) -> dict[str, Any]:
@@ -29,6 +34,7 @@ def operation_id(route: APIRoute) -> str:
 
 def _complete(document: dict[str, Any]) -> None:
     more = yaml.safe_load(files("api.http").joinpath("openapi.yaml").read_text(encoding="utf-8"))
+    document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema(mode="serialization")
     deep_dict_update(document["components"], more["components"])
     for operations in document["paths"].values():
         for operation in operations.values():

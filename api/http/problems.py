@@ -1,18 +1,21 @@
 """Errors as RFC 9457 problems: every answer that is not a success is `application/problem+json` with a sentence.
 
     Refusal
-    ├── Unauthenticated        401  no token, or one that is not accepted
-    ├── NotAllowed             403  the caller may not do this
-    ├── InvalidRequest         422  a parameter is not what it has to be
-    ├── NotFound               404  there is no such Experiment or run
-    └── Unavailable            503  comes with Retry-After
-        ├── NotReady                something that this process needs is missing
-        ├── CachesNotFilled         the first list of Experiments is not in yet
-        ├── AccessUnknown           the API server, which says who may do what, does not answer
-        └── TemporalUnavailable     Temporal, which keeps the history, does not answer
+    ├── Unauthenticated        401  with WWW-Authenticate
+    ├── NotAllowed             403
+    ├── NotFound               404
+    ├── NotGenerated           409
+    ├── TooLarge               413
+    ├── InvalidRequest         422
+    └── Unavailable            503  with Retry-After
+        ├── AccessUnknown           of the API server
+        ├── CachesNotFilled
+        ├── NotReady                /readyz alone
+        └── TemporalUnavailable
 
 Routes raise them; `install` also turns everything else into one, from an unknown path to a defect. What caused an error
-is for the log: the caller never sees a stack trace.
+is for the log: the caller never sees a stack trace. What a class stands for is also said in docs/rest.md, by its
+docstring.
 """
 
 from __future__ import annotations
@@ -62,35 +65,47 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
         return f"tag:{GROUP},2026:{type(self).__name__}"
 
 
-class InvalidRequest(Refusal):
-    status = 422
-    title = "The request is not understood"
-
-
 class Unauthenticated(Refusal):
+    """There is no token, or one that the API server does not accept."""
+
     status = 401
-    title = "Who are you?"
+    title = "Unauthenticated"
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
 class NotAllowed(Refusal):
+    """The caller may not do this in that namespace."""
+
     status = 403
     title = "Not allowed"
 
 
 class NotFound(Refusal):
+    """There is neither such an Experiment nor a history of one; or no such run."""
+
     status = 404
     title = "Not found"
 
 
 class NotGenerated(Refusal):
+    """Something is in the way of generating the objects; `errors` say what."""
+
     status = 409
     title = "Not to be generated"
 
 
 class TooLarge(Refusal):
+    """The body has more than 3 MiB."""
+
     status = 413
     title = "Too large"
+
+
+class InvalidRequest(Refusal):
+    """A parameter or the body is not what it has to be; `errors` name each mistake."""
+
+    status = 422
+    title = "The request is not understood"
 
 
 class Unavailable(Refusal):
@@ -98,46 +113,81 @@ class Unavailable(Refusal):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
 
 
-class NotReady(Unavailable):
-    title = "Not ready"
-
-
-class CachesNotFilled(Unavailable):
-    title = "The Experiments are not known yet"
-
-
 class AccessUnknown(Unavailable):
+    """The API server does not say who may do this."""
+
     title = "Kubernetes does not say who may do this"
 
 
+class CachesNotFilled(Unavailable):
+    """The process has just started and has not listed the Experiments."""
+
+    title = "The Experiments are not known yet"
+
+
+class NotReady(Unavailable):
+    """Something that the process needs is missing: `/readyz` only."""
+
+    title = "Not ready"
+
+
 class TemporalUnavailable(Unavailable):
+    """Temporal does not answer within 5 s; Experiments can still be read."""
+
     title = "Temporal does not answer"
 
 
-_EXAMPLES = (
-    Unauthenticated("The Kubernetes API server does not accept this token."),
-    NotAllowed("ann may not get Experiments in namespace default."),
-    NotFound("There is no Experiment default/weather."),
-    NotGenerated(
-        "Not all objects can be generated: AiGateway ai-gateway/judge does not exist.",
-        ["AiGateway ai-gateway/judge does not exist."],
-    ),
-    TooLarge("An Experiment of more than 3,145,728 bytes fits into no API server."),
-    InvalidRequest("path.name: String should match pattern …", ["path.name: String should match pattern …"]),
-    TemporalUnavailable("Temporal, which keeps the history, does not answer: no connection."),
-)
+_EXAMPLES: dict[int, Refusal] = {
+    refusal.status: refusal
+    for refusal in (
+        Unauthenticated("The Kubernetes API server does not accept this token."),
+        NotAllowed("ann may not get Experiments in namespace default."),
+        NotFound("There is no Experiment default/weather."),
+        NotGenerated(
+            "Not all objects can be generated: AiGateway ai-gateway/judge does not exist.",
+            ["AiGateway ai-gateway/judge does not exist."],
+        ),
+        TooLarge("A body of more than 3,145,728 bytes is not read."),
+        InvalidRequest("path.name: String should match pattern …", ["path.name: String should match pattern …"]),
+        TemporalUnavailable("Temporal, which keeps the history, does not answer: no connection."),
+    )
+}
+
+
+_HEADERS = {
+    "Retry-After": {
+        "description": "Seconds after which to ask again.",
+        "schema": {"type": "string", "examples": [str(_RETRY_AFTER_SECONDS)]},
+    },
+    "WWW-Authenticate": {
+        "description": "How to say who asks: by a bearer token.",
+        "schema": {"type": "string", "examples": ["Bearer"]},
+    },
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers with these errors, for the OpenAPI page."""
-    schema = Problem.model_json_schema(mode="serialization")
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema, "example": _example(status).model_dump()}},
-        }
-        for status in statuses
+    return {status: _response(_EXAMPLES[status]) for status in statuses}
+
+
+def _response(example: Refusal) -> dict[str, Any]:
+    problem = Problem(
+        type=example.type,
+        title=example.title,
+        status=example.status,
+        detail=str(example),
+        instance="/api/v1/namespaces/default/experiments/weather",
+        errors=example.errors,
+    )
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    response: dict[str, Any] = {
+        "description": HTTPStatus(example.status).phrase,
+        "content": {MEDIA_TYPE: {"schema": schema, "example": problem.model_dump()}},
     }
+    if example.headers:
+        response["headers"] = {name: _HEADERS[name] for name in example.headers}
+    return response
 
 
 def install(app: FastAPI) -> None:
@@ -158,7 +208,9 @@ def install(app: FastAPI) -> None:
         if error.status_code == 400:  # FastAPI's, for a body that is not even text
             sentence = "body: cannot be read."
             return await refused(request, InvalidRequest(sentence, [sentence]))
-        detail = f"{request.method} {request.url.path}: {error.detail}. What there is stands at /docs."
+        if error.status_code == 413:
+            return await refused(request, TooLarge(error.detail))
+        detail = f"{request.method} {request.url.path}: {error.detail}. See /docs for the available routes."
         headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
         return _answer(_problem(request, error.status_code, detail), headers)
 
@@ -166,18 +218,6 @@ def install(app: FastAPI) -> None:
     async def defect(request: Request, _: Exception) -> JSONResponse:
         """Starlette raises the error again behind this answer, and uvicorn logs it."""
         return _answer(_problem(request, 500, "A defect of this service; its log has the details."))
-
-
-def _example(status: int) -> Problem:
-    refusal = next(each for each in _EXAMPLES if each.status == status)
-    return Problem(
-        type=refusal.type,
-        title=refusal.title,
-        status=status,
-        detail=str(refusal),
-        instance="/api/v1/namespaces/default/experiments/weather",
-        errors=refusal.errors,
-    )
 
 
 def _problem(
@@ -202,12 +242,13 @@ def _problem(
 
 def _allowed(request: Request) -> list[str]:
     """Starlette names the methods of the first route of a path alone."""
-    scopes = {method: {**request.scope, "method": method} for method in ("GET", "HEAD", "POST")}
-    return [
+    scopes = {method: {**request.scope, "method": method} for method in ("GET", "POST")}
+    found = [
         method
         for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
     ]
+    return ["GET", "HEAD", *found[1:]] if "GET" in found else found
 
 
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:

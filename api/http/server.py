@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from api.http.body import BodyLimit
 from api.http.metrics import Measured
 
 _GRACE_SECONDS = 3
@@ -25,7 +26,7 @@ async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | 
     """
     server = _Server(
         uvicorn.Config(
-            Measured(app),
+            Measured(BodyLimit(app)),
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from api.auth.dependencies import Caller, MayGet, TheCaller
 from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
-from api.http.problems import InvalidRequest, NotGenerated, TooLarge, documented
+from api.http.problems import InvalidRequest, NotGenerated, documented
 from api.plans.schemas import Change, FieldChange, PlanView, Remark, Trouble
 from experiments import yaml as documents
 from experiments.admission import Review, review
@@ -31,7 +31,6 @@ from kube.objects import Object, ObjectRef
 
 router = APIRouter(prefix="/api/v1", tags=["Plans"])
 
-_LARGEST = 3 * 1024 * 1024
 _MOST_NODES = 1_000_000
 _YAML = "application/yaml"
 _EXAMPLE = {
@@ -140,14 +139,9 @@ def _snapshot(obj: Object, parts: Parts) -> Snapshot:
 
 
 async def _posted(request: Request) -> tuple[Object, Metadata]:
-    """The Experiment in the body, and its name. Raises TooLarge or InvalidRequest; YAML is read beside the loop."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise TooLarge(f"An Experiment of more than {_LARGEST:,} bytes fits into no API server.")
+    """The Experiment in the body, and its name. Raises InvalidRequest; YAML is read beside the loop."""
     problems: list[str] = []
-    found = await asyncio.to_thread(_read, body, problems)
+    found = await asyncio.to_thread(_read, await request.body(), problems)
     if not problems and len(found) != 1:
         problems = [f"the body must be one Experiment, and holds {len(found)} documents"]
     if not problems:

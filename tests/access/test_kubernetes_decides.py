@@ -10,9 +10,9 @@ from fastapi.routing import iter_route_contexts
 
 from api.auth.kubernetes import Everybody
 
-_OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+_OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 # What these show or do is not of one namespace that the path names, so each has a test of its own.
-_ACROSS = {"GET /api/v1/experiments", "GET /api/v1/events", "POST /api/v1/plan"}
+_ACROSS = {"GET /api/v1/experiments", "GET /api/v1/reconciliations", "GET /api/v1/events", "POST /api/v1/plan"}
 _LISTS = {"GET /api/v1/namespaces/{namespace}/experiments"}
 
 

@@ -47,7 +47,7 @@ async def test_an_unknown_path_and_method_are_problems_too(api):
     assert_problem(await api.get("/api/v2/experiments"), 404)
     answer = await api.delete("/api/v1/experiments")
     assert_problem(answer, 405)
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD"
 
 
 async def test_without_temporal_history_is_unavailable_and_experiments_are_not(

@@ -146,9 +146,10 @@ async def test_a_body_that_is_no_experiment_is_refused_in_words(api, body, said)
     assert said in answer.json()["detail"]
 
 
-async def test_a_body_of_any_size_is_not_read_to_its_end(api):
-    answer = await api.post("/api/v1/plan", content=b"#" * (3 * 1024 * 1024 + 1))
-    assert answer.status_code == 413
+async def test_a_body_of_any_size_is_not_read_to_its_end(listen, caches, temporal):
+    async with listen(caches, temporal) as api:
+        answer = await api.post("/api/v1/plan", content=b"#" * (3 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()["type"]) == (413, "tag:testbench.agentic-layer.ai,2026:TooLarge")
 
 
 async def test_planning_writes_nothing(api, create, namespace, cluster):

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from api.http.body import BodyLimit
+
 MIB = 1024 * 1024
 V2 = {"group": "testbench.agentic-layer.ai", "version": "v2", "kind": "Experiment"}
 NO_JSON = "No JSON of an AdmissionReview: "
@@ -82,10 +84,10 @@ async def test_a_body_over_three_mebibytes_is_not_read_to_its_end(app: ASGIApp) 
             sent += MIB
             yield b" " * MIB
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://webhook") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(BodyLimit(app)), base_url="https://webhook") as client:
         answer = await client.post("/validate", content=endless())
     assert answer.status_code == 413
-    assert answer.text == "An AdmissionReview of more than 3,145,728 bytes is not read."
+    assert answer.text == "A body of more than 3,145,728 bytes is not read."
     assert sent == 4 * MIB
 
 
