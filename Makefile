@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format tools bench docs-check lock clean
+.PHONY: help demo dev test lint format tools bench docs-check phases-check lock clean
 
 help: ## Show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: tools ## Watch an Experiment live: apply, drift, repair, deletion, history
 	@$(BIN)/experiment-operator demo
@@ -39,11 +39,16 @@ bench: tools ## Measure; writes .local/bench.json and prints the table of docs/p
 docs-check: tools ## Run each command of README.md and docs/, and check their links and tables
 	$(BIN)/python -m pytest tests/docs $(ARGS)
 
-lock: $(READY) ## Resolve pyproject.toml into the two lock files again
+phases-check: $(READY) ## Run what is generated with the published phases (Python 3.12 or newer; PHASES_PYTHON=...)
+	@PHASES_PYTHON="$(PHASES_PYTHON)" $(BIN)/python tests/support/phases.py --numprocesses 2 $(ARGS)
+
+lock: $(READY) ## Resolve pyproject.toml into the three lock files again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --output-file requirements.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-header --no-annotate \
+	  --group phases --output-file requirements-phases.lock
 
 clean: ## Remove what these targets made here (the cache of built tools stays)
 	rm -rf $(VENV) .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -18,12 +18,12 @@ PHASES = {"setup", "run", "evaluate", "publish", "visualize"}
 
 
 @pytest.fixture
-def overlay(tmp_path: Path) -> Callable[[str], Path]:
-    """`overlay(directory)`: a kustomization that lies elsewhere, like those of `deploy/`, and names `directory`."""
+def overlay(tmp_path: Path) -> Callable[..., Path]:
+    """`overlay(directory, …)`: a kustomization that lies elsewhere, names `directory`, and has what else is given."""
 
-    def write(directory: str) -> Path:
+    def write(directory: str, **others: Any) -> Path:
         resources = [os.path.relpath(ROOT / directory, tmp_path)]
-        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": resources}))
+        (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": resources, **others}))
         return tmp_path
 
     return write
@@ -41,7 +41,7 @@ async def test_the_crd_applies_as_a_directory_and_as_text(cluster: LocalCluster)
         ]
 
 
-async def test_the_crd_kustomizes(cluster: LocalCluster, overlay: Callable[[str], Path]) -> None:
+async def test_the_crd_kustomizes(cluster: LocalCluster, overlay: Callable[..., Path]) -> None:
     assert await kustomized(cluster, overlay("crds")) == [yaml.safe_load(experiment_crd())]
 
 
@@ -52,9 +52,20 @@ async def test_the_phase_templates_apply_to_any_namespace(cluster: LocalCluster)
     assert {*printed.split()} == {f"{kind}/{phase}-template" for phase in PHASES}
 
 
-async def test_the_phase_templates_kustomize(cluster: LocalCluster, overlay: Callable[[str], Path]) -> None:
+async def test_the_phase_templates_kustomize(cluster: LocalCluster, overlay: Callable[..., Path]) -> None:
     found = await kustomized(cluster, overlay("deploy/testkube"))
     assert {template["metadata"]["name"] for template in found} == {f"{phase}-template" for phase in PHASES}
+
+
+async def test_the_image_of_the_phases_is_a_kustomize_image(
+    cluster: LocalCluster, overlay: Callable[..., Path]
+) -> None:
+    """As for a registry of one's own: kustomize does not know by itself where a TestWorkflowTemplate has images."""
+    name = "ghcr.io/agentic-layer/testbench/testworkflows"
+    images = [{"name": name, "newName": "registry.example.com/phases", "newTag": "1.2.3"}]
+    found = await kustomized(cluster, overlay("deploy/testkube", images=images))
+    (used,) = {step["run"]["image"] for template in found for step in template["spec"]["steps"]}
+    assert used == "registry.example.com/phases:1.2.3"
 
 
 @pytest.mark.parametrize("sample", sorted((ROOT / "deploy/samples").glob("*.yaml")), ids=lambda path: path.stem)

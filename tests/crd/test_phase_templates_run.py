@@ -1,13 +1,12 @@
 """The phase templates hand their parameters to the phases, and leave the environment alone where they have none.
 
 Their steps are run as Testkube would: expressions replaced, then the script by a shell. `uv` is a stand-in that notes
-how it was called.
+how it was called; what the phases themselves make of it is seen in tests/phases.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,9 +16,13 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-TEMPLATES = Path(__file__).parents[2] / "deploy/testkube"
+from support import steps
+
+ROOT = Path(__file__).parents[2]
+PHASES = ("setup", "run", "evaluate", "publish", "visualize")
 # Without a default, so every workflow has to pass them; the service always does.
 ALWAYS_PASSED = {"agentUrl": "http://agent:8000", "experimentName": "weather"}
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 UV = f"""#!{sys.executable}
 import json, os, sys
 json.dump({{"args": sys.argv[1:], "env": dict(os.environ)}}, open("called.json", "w"))
@@ -30,12 +33,8 @@ Run: TypeAlias = Callable[..., Called]
 
 
 def template(phase: str) -> dict[str, Any]:
-    spec: dict[str, Any] = yaml.safe_load((TEMPLATES / f"{phase}-template.yaml").read_text())["spec"]
-    return spec
-
-
-def resolve(text: str, values: dict[str, str]) -> str:
-    return re.sub(r"{{ ([\w.]+) }}", lambda expression: values[expression[1]], text)
+    read: dict[str, Any] = yaml.safe_load((ROOT / f"deploy/testkube/{phase}-template.yaml").read_text())
+    return read
 
 
 @pytest.fixture
@@ -46,19 +45,11 @@ def run(tmp_path: Path) -> Run:
     uv.chmod(0o755)
 
     def run_phase(phase: str, parameters: dict[str, str], environment: dict[str, str] | None = None) -> Called:
-        spec = template(phase)
-        config = {name: declared.get("default") for name, declared in spec["config"].items()} | parameters
-        values = {f"config.{name}": value for name, value in config.items() if value is not None}
-        values |= {"execution.id": "6740", "execution.number": "3"}
-        step = spec["steps"][0]["run"]
-        own = {variable["name"]: resolve(variable["value"], values) for variable in step.get("env", ())}
-        command = ["sh", "-ec", resolve(step["shell"], values)] if "shell" in step else None
-        subprocess.run(
-            command or ["uv", "run", "python3", *(resolve(argument, values) for argument in step["args"])],
-            cwd=tmp_path,
-            env={"PATH": f"{tmp_path}:/usr/bin:/bin", **(environment or {}), **own},
-            check=True,
-        )
+        env = [{"name": name, "value": value} for name, value in (environment or {}).items()]
+        workflow = {"spec": {"container": {"env": env}, "use": [{"name": phase, "config": parameters}]}}
+        (step,) = steps.resolve(workflow, {phase: template(phase)}, steps.Execution("6740", 3))
+        machine = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        subprocess.run(step.command, cwd=tmp_path, env={**machine, **step.environment}, check=True)
         called: Called = json.loads((tmp_path / "called.json").read_text())
         return called
 
@@ -67,7 +58,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_setup_fetches_from_s3(run: Run) -> None:
     called = run("setup", {"bucket": "datasets", "key": "a b/$(date).json"})
-    assert called["args"] == ["run", "python3", "setup.py", "datasets", "a b/$(date).json"]
+    assert called["args"] == ["run", "python3", "-m", "testbench.setup", "datasets", "a b/$(date).json"]
 
 
 def test_setup_fetches_from_a_url(run: Run) -> None:
@@ -78,51 +69,89 @@ def test_setup_fetches_from_a_url(run: Run) -> None:
 @pytest.mark.parametrize(
     ("phase", "arguments"),
     [
-        ("run", ["run.py", "http://agent:8000", "weather"]),
-        ("evaluate", ["evaluate.py"]),
-        ("publish", ["publish.py", "weather", "6740", "3"]),
-        ("visualize", ["visualize.py", "weather", "6740", "3"]),
+        ("run", ["http://agent:8000", "weather"]),
+        ("evaluate", []),
+        ("publish", ["weather", "6740", "3"]),
+        ("visualize", ["weather", "6740", "3"]),
     ],
 )
 def test_each_phase_is_called_with_its_arguments(run: Run, phase: str, arguments: list[str]) -> None:
-    assert run(phase, ALWAYS_PASSED)["args"] == ["run", "python3", *arguments]
+    assert run(phase, ALWAYS_PASSED)["args"] == ["run", "python3", "-m", f"testbench.{phase}", *arguments]
 
 
 @pytest.mark.parametrize("phase", ["run", "publish"])
 def test_the_otlp_endpoint_is_the_parameter_else_the_workflows_own_else_none(run: Run, phase: str) -> None:
-    endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
     passed = {**ALWAYS_PASSED, "otelExporterOtlpEndpoint": "http://passed:4318"}
-    own = {endpoint: "http://own:4318"}
-    assert run(phase, passed, own)["env"][endpoint] == "http://passed:4318"
-    assert run(phase, ALWAYS_PASSED, own)["env"][endpoint] == "http://own:4318"
-    assert endpoint not in run(phase, ALWAYS_PASSED)["env"]
+    own = {ENDPOINT: "http://own:4318"}
+    assert run(phase, passed, own)["env"][ENDPOINT] == "http://passed:4318"
+    assert run(phase, ALWAYS_PASSED, own)["env"][ENDPOINT] == "http://own:4318"
+    assert ENDPOINT not in run(phase, ALWAYS_PASSED)["env"]
 
 
-def test_the_judge_is_the_parameters_else_the_workflows_own(run: Run) -> None:
-    passed = {"openAiBasePath": "http://gateway:80", "openAiApiKey": "passed", "model": "gpt-4o"}
-    own = {"OPENAI_BASE_URL": "http://own", "OPENAI_API_KEY": "own"}
+def test_an_empty_otlp_endpoint_is_none(run: Run) -> None:
+    assert ENDPOINT not in run("publish", ALWAYS_PASSED, {ENDPOINT: ""})["env"]
+    assert run("run", ALWAYS_PASSED, {ENDPOINT: ""})["env"]["OTEL_SDK_DISABLED"] == "true"
+
+
+@pytest.mark.parametrize("variable", [ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_traces_are_turned_off_only_where_they_have_no_endpoint(run: Run, variable: str) -> None:
+    assert run("run", ALWAYS_PASSED)["env"]["OTEL_SDK_DISABLED"] == "true"
+    assert "OTEL_SDK_DISABLED" not in run("run", ALWAYS_PASSED, {variable: "http://own:4318"})["env"]
+
+
+def test_the_judges_model_and_address_are_the_parameters_else_the_workflows_own(run: Run) -> None:
+    passed = {"openAiBasePath": "http://gateway:80", "model": "gpt-4o"}
+    own = {"OPENAI_BASE_URL": "http://own"}
     called = run("evaluate", passed, own)
-    assert called["args"][2:] == ["evaluate.py", "--model", "gpt-4o"]
+    assert called["args"][2:] == ["-m", "testbench.evaluate", "--model", "gpt-4o"]
     assert called["env"]["OPENAI_BASE_URL"] == "http://gateway:80"
-    assert called["env"]["OPENAI_API_KEY"] == "passed"
-    assert own.items() <= run("evaluate", {}, own)["env"].items()
+    assert run("evaluate", {}, own)["env"]["OPENAI_BASE_URL"] == "http://own"
     assert "OPENAI_BASE_URL" not in run("evaluate", {})["env"]
 
 
-@pytest.mark.parametrize("phase", ["setup", "run", "evaluate", "publish", "visualize"])
+@pytest.mark.parametrize(
+    ("own", "passed", "expected"),
+    [
+        ("own", "passed", "own"),
+        ("own", "", "own"),
+        ("", "passed", "passed"),
+        (None, "passed", "passed"),
+        (None, "", "unused"),
+    ],
+)
+def test_the_judges_key_is_the_workflows_own_else_the_parameter_else_a_placeholder(
+    run: Run, own: str | None, passed: str, expected: str
+) -> None:
+    """The parameter may be a placeholder, which must not beat a key that comes from a Secret."""
+    environment = {} if own is None else {"OPENAI_API_KEY": own}
+    parameters = {"openAiApiKey": passed} if passed else {}
+    assert run("evaluate", parameters, environment)["env"]["OPENAI_API_KEY"] == expected
+
+
+@pytest.mark.parametrize("phase", PHASES)
 def test_only_what_is_always_passed_has_no_default(phase: str) -> None:
-    config = template(phase)["config"]
+    config = template(phase)["spec"]["config"]
     assert {name for name, declared in config.items() if "default" not in declared} <= {*ALWAYS_PASSED}
     assert all(declared["type"] == "string" and declared["description"] for declared in config.values())
 
 
-def test_the_shared_volume_is_declared_once_and_holds_what_the_phases_exchange() -> None:
-    """Testkube joins the pods of all templates of a workflow, and a pod with one volume twice is refused."""
-    phases = ["setup", "run", "evaluate", "publish", "visualize"]
-    assert [phase for phase in phases if "pod" in template(phase) or "container" in template(phase)] == ["run"]
-    (mount,) = template("run")["container"]["volumeMounts"]
-    assert [volume["name"] for volume in template("run")["pod"]["volumes"]] == [mount["name"]]
-    for phase in phases:
-        step = template(phase)["steps"][0]
-        for path in step.get("artifacts", {}).get("paths", ()):
-            assert f"{step['workingDir']}/{path}".startswith(f"{mount['mountPath']}/")
+@pytest.mark.parametrize("phase", PHASES)
+def test_nothing_is_said_about_the_pod(phase: str) -> None:
+    """Testkube mounts what the steps share by itself, and the phases want the image's own working directory."""
+    spec = template(phase)["spec"]
+    assert set(spec) == {"config", "steps"}
+    assert all(set(step) <= {"name", "run", "artifacts"} for step in spec["steps"])
+
+
+def test_all_use_the_image_of_the_phases_that_they_are_tested_with() -> None:
+    (version,) = (
+        line.partition("==")[2].split()[0]
+        for line in (ROOT / "requirements-phases.lock").read_text().splitlines()
+        if line.startswith("agentic-layer-testbench==")
+    )
+    images = {step["run"]["image"] for phase in PHASES for step in template(phase)["spec"]["steps"]}
+    (image,) = images
+    name, _, tag = image.rpartition(":")
+    kustomized = yaml.safe_load((ROOT / "deploy/testkube/Kustomization").read_text())["images"]
+    assert tag == version
+    assert kustomized == [{"name": name, "newTag": tag}]
