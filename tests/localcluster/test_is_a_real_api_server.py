@@ -188,7 +188,9 @@ async def test_an_owner_is_held_back_only_by_who_may_change_its_finalizers(clust
     kubeconfig = cluster.kubeconfig_for(f"bob-{namespace}")
     role = ("-n", namespace, "--verb=create,get,delete", "--resource=configmaps")
     await cluster.kubectl("create", "role", "writer", *role)
-    await cluster.kubectl("create", "rolebinding", "writer", "-n", namespace, "--role=writer", f"--user=bob-{namespace}")
+    await cluster.kubectl(
+        "create", "rolebinding", "writer", "-n", namespace, "--role=writer", f"--user=bob-{namespace}"
+    )
     made = await cluster.kubectl("create", "configmap", "owner", "-n", namespace, "-o", "json")
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": json.loads(made)["metadata"]["uid"]}
     may = ("auth", "can-i", "create", "configmaps", "-n", namespace, f"--as=bob-{namespace}")

@@ -57,7 +57,9 @@ def test_every_answer_has_an_example_that_its_schema_allows(document, operations
                 for example in shown:
                     text = json.dumps(example) if media.endswith("json") else example
                     request = httpx.Request(method, f"http://api{each.path}")
-                    sent = {name: it["schema"].get("examples", ["any"]) for name, it in answer.get("headers", {}).items()}
+                    sent = {
+                        name: it["schema"].get("examples", ["any"]) for name, it in answer.get("headers", {}).items()
+                    }
                     headers = {"Content-Type": media, **{name: shown[0] for name, shown in sent.items()}}
                     said = httpx.Response(int(status), headers=headers, text=text, request=request)
                     said.elapsed = timedelta()

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+
 async def test_every_get_answers_head(operations: Any, call: Any) -> None:
     for each in operations:
         if each.method == "get":
