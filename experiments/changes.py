@@ -7,21 +7,22 @@ them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
-from experiments.plan import Action
+from kube.objects import ObjectRef
 
-Verb = Literal["create", "change", "delete"]
+Verb = Literal["create", "change", "replace", "delete"]
 
-_PAST = {"create": "created", "change": "changed", "delete": "deleted", "add": "added", "remove": "removed"}
+_PAST: dict[Verb, str] = {"create": "created", "change": "changed", "replace": "replaced", "delete": "deleted"}
 _PRESENT = {past: verb for verb, past in _PAST.items()}
-_CHANGE = re.compile(r"(created|changed|deleted) (\w+) ([^/\s]+)/(\S+)(?: \((.*)\))?")
+_CHANGE = re.compile(rf"({'|'.join(_PRESENT)}) (\w+) ([^/\s]+)/(\S+)(?: \((.*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`fields` are the paths at which an object was changed, as far as the plan named them."""
+    """`fields` are the paths at which an object was changed, as far as they were named."""
 
     verb: Verb
     kind: str
@@ -30,17 +31,17 @@ class Change:
     fields: list[str]
 
 
-def in_words(action: Action) -> str:
-    """That `action` is done."""
-    verb, _, rest = str(action).partition(" ")
-    return f"{_PAST[verb]} {rest}"
+def in_words(verb: Verb, ref: ObjectRef, fields: Iterable[str] = ()) -> str:
+    """Say what was done, with the paths of the fields that were changed."""
+    named = ", ".join(fields)
+    return f"{_PAST[verb]} {ref} ({named})" if named else f"{_PAST[verb]} {ref}"
 
 
 def from_words(words: str) -> Change | None:
-    """None where they are about a finalizer, or are not of a kind that this version writes."""
+    """Read it back. None for what is no such change, like that of a finalizer, and for words of another version."""
     found = _CHANGE.fullmatch(words)
     if found is None:
         return None
     verb, kind, namespace, name, fields = found.groups(default="")
     paths = [field for field in fields.split(", ") if field and " " not in field]
-    return Change(cast(Verb, _PRESENT[verb]), kind, namespace, name, paths)
+    return Change(_PRESENT[verb], kind, namespace, name, paths)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
-from kube.objects import ObjectRef
+from kube.objects import Object, ObjectRef
 
 _LONGEST_MESSAGE = 32768
 
@@ -21,6 +21,10 @@ class ConditionType(StrEnum):
     AGENT_RESOLVED = "AgentResolved"
     WORKFLOW_READY = "WorkflowReady"
     TRIGGER_READY = "TriggerReady"
+    # kstatus': tools like Flux, Argo CD and Helm tell by them whether waiting helps. Both are absent when Ready is
+    # true.
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
 
 
 class Reason(StrEnum):
@@ -53,10 +57,23 @@ class Reason(StrEnum):
     CLEANUP_PENDING = "CleanupPending"
     TESTKUBE_UNAVAILABLE = "TestkubeUnavailable"
     NAMESPACE_MISSING = "NamespaceMissing"
+    OVERRULED = "Overruled"
+    IMMUTABLE = "Immutable"
     REJECTED = "Rejected"
     FORBIDDEN = "Forbidden"
     API_UNAVAILABLE = "ApiUnavailable"
     INTERNAL_ERROR = "InternalError"
+
+
+def generated(ref: ObjectRef, live: Object | None) -> GeneratedResource:
+    """Say in a status that `ref` is there, or is about to be where `live` is None."""
+    return GeneratedResource(
+        api_version=ref.resource.api_version,
+        kind=ref.resource.kind,
+        name=ref.name,
+        namespace=ref.namespace,
+        uid=live["metadata"]["uid"] if live else "",
+    )
 
 
 def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condition:
@@ -71,7 +88,7 @@ class Report:
 
     generation: int
     conditions: tuple[Condition, ...]
-    generated: tuple[ObjectRef, ...]
+    generated: tuple[GeneratedResource, ...]
     agent_url: str | None
     requested_at: str | None
 
@@ -79,7 +96,7 @@ class Report:
         return (
             self.generation != status.observed_generation
             or {_said(c) for c in self.conditions} != {_said(c) for c in status.conditions if c.type in _OURS}
-            or set(self.resources) != set(status.generated_resources)
+            or self._generated_differs_from(status)
             or self.agent_url != status.agent_url
             or self.is_requested(status)
         )
@@ -88,14 +105,15 @@ class Report:
         honoured = status.last_reconciliation.requested_at if status.last_reconciliation else None
         return self.requested_at is not None and self.requested_at != honoured
 
+    def _generated_differs_from(self, status: ExperimentStatus) -> bool:
+        """An object that is still to be made has no uid yet."""
+        said = {r.model_copy(update={"uid": ""}): r.uid for r in status.generated_resources}
+        ours = {r.model_copy(update={"uid": ""}): r.uid for r in self.generated}
+        return said.keys() != ours.keys() or any(uid and uid != said[r] for r, uid in ours.items())
+
     @property
-    def resources(self) -> list[GeneratedResource]:
-        return [
-            GeneratedResource(
-                api_version=r.resource.api_version, kind=r.resource.kind, name=r.name, namespace=r.namespace
-            )
-            for r in self.generated
-        ]
+    def ready(self) -> Condition:
+        return next(c for c in self.conditions if c.type == ConditionType.READY)
 
     def status(self, current: ExperimentStatus, run: LastReconciliation) -> dict[str, Any]:
         """The merge patch of the status. `lastTransitionTime` moves only with a condition's status (API convention)."""
@@ -105,7 +123,7 @@ class Report:
                 *_foreign(current),
                 *(_dated(c, current, self.generation, run.time) for c in self.conditions),
             ],
-            "generatedResources": [r.model_dump(by_alias=True) for r in self.resources],
+            "generatedResources": [r.model_dump(by_alias=True) for r in self.generated],
             "agentUrl": self.agent_url,
             "lastReconciliation": run.model_dump(by_alias=True),
         }

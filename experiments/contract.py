@@ -67,10 +67,12 @@ class Wakeup:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
 
     A worker whose caches are behind one of them reads that object again. An empty version means that there was none.
+    `orphan` says that the Experiment was deleted so that its children stay: nobody can read that from it later.
     """
 
     reasons: list[str]
     seen: dict[str, str] = field(default_factory=dict)
+    orphan: bool = False
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class RunState:
     `reasons` are why it began and what woke it, `changes` what it did, `unreported` those that no status has said yet.
     `seen` is that of all its signals. `attempt` numbers the passes since the last signal, once one came to nothing, and
     `woken` asks for another. `released` says that the finalizer was removed, `may_abort` that Testkube was never away.
-    `pending` are signals that a run of an earlier version handed on.
+    `pending` are signals that a run of an earlier version handed on. `orphan` is that of a signal.
     """
 
     target: Target
@@ -93,6 +95,7 @@ class RunState:
     woken: bool = False
     released: bool = False
     may_abort: bool = True
+    orphan: bool = False
 
 
 @dataclass(slots=True)
@@ -113,6 +116,7 @@ class SnapshotRequest:
     target: Target
     seen: dict[str, str]
     certain: bool = False
+    orphan: bool = False
 
     @property
     def summary(self) -> str:

@@ -18,6 +18,8 @@
         ├── CleanupPending         children of a deleted Experiment are still there
         ├── TestkubeUnavailable    Testkube does not answer: what still runs could not be aborted
         ├── NamespaceMissing       Testkube's namespace does not exist
+        ├── Overruled              the API server makes something else of a generated object than what was asked
+        ├── Immutable              a child may not be changed, and could not be replaced
         ├── Rejected               the API server refuses a generated object: another version of its CRD is installed
         ├── Forbidden              the API server does not allow this service to do it
         ├── ApiUnavailable         the API server cannot be reached or fails
@@ -94,6 +96,12 @@ class TestkubeUnavailable(Curable):
 
 
 class NamespaceMissing(Curable): ...
+
+
+class Overruled(Curable): ...
+
+
+class Immutable(Curable): ...
 
 
 class Rejected(Curable): ...

@@ -14,7 +14,7 @@ from typing import Any
 from experiments.errors import ExperimentTooLarge, TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
-from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL
+from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, OBJECT_ANNOTATION, UID_LABEL
 from experiments.resolve import CONVEYED, OTLP_VARIABLE, Judge
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Subject
@@ -67,11 +67,11 @@ def config_map(subject: Subject, spec: ExperimentSpec) -> Object:
             f"experiment.json has {size:,} bytes and a ConfigMap holds {_CONFIG_MAP_LIMIT:,}; "
             "use dataset.s3 or dataset.url."
         )
-    return _child(subject, subject.placement.config_map, None, {"data": {FILE_KEY: text}})
+    return _child(subject, subject.placement.config_map, {"data": {FILE_KEY: text}})
 
 
-def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs, config_map: Object | None) -> Object:
-    """`config_map` is the live one, where it is the owner. Raises `TemplateMismatch`."""
+def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> Object:
+    """Raises `TemplateMismatch`."""
     body: dict[str, Any] = {}
     if spec.inline:
         source = {"name": subject.placement.config_map.name, "key": FILE_KEY}
@@ -85,10 +85,10 @@ def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs, config
         _use(ref, inputs.parameters[phase], values, _essential(phase, values))
         for phase, ref in subject.templates.items()
     ]
-    return _child(subject, subject.placement.test_workflow, config_map, {"spec": body})
+    return _child(subject, subject.placement.test_workflow, {"spec": body})
 
 
-def test_trigger(subject: Subject, spec: ExperimentSpec, config_map: Object | None) -> Object:
+def test_trigger(subject: Subject, spec: ExperimentSpec) -> Object:
     if spec.trigger is None:
         raise ValueError(f"{subject.ref} asks for no trigger")
     workflow, agent = subject.placement.test_workflow, subject.agent
@@ -108,7 +108,7 @@ def test_trigger(subject: Subject, spec: ExperimentSpec, config_map: Object | No
         body["conditionSpec"] = {"timeout": wait.timeout_seconds, "delay": 1, "conditions": conditions}
     if spec.trigger.concurrency_policy:
         body["concurrencyPolicy"] = spec.trigger.concurrency_policy.lower()
-    return _child(subject, subject.placement.test_trigger, config_map, {"spec": body})
+    return _child(subject, subject.placement.test_trigger, {"spec": body})
 
 
 def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
@@ -199,7 +199,7 @@ def _awaited(event: str) -> list[dict[str, Any]]:
     return [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "ttl": 10}, available]
 
 
-def _child(subject: Subject, ref: ObjectRef, config_map: Object | None, body: dict[str, Any]) -> Object:
+def _child(subject: Subject, ref: ObjectRef, body: dict[str, Any]) -> Object:
     meta = subject.meta
     manifest: Object = {
         "apiVersion": ref.resource.api_version,
@@ -208,35 +208,23 @@ def _child(subject: Subject, ref: ObjectRef, config_map: Object | None, body: di
             "name": ref.name,
             "namespace": ref.namespace,
             "labels": {MANAGED_BY: MANAGER, **({UID_LABEL: meta.uid} if meta.uid else {})},
-            "annotations": {EXPERIMENT_ANNOTATION: f"{meta.namespace}/{meta.name}"},
+            "annotations": {
+                EXPERIMENT_ANNOTATION: f"{meta.namespace}/{meta.name}",
+                OBJECT_ANNOTATION: f"{ref.namespace}/{ref.name}",
+            },
         },
         **body,
     }
-    if owner := _owner(subject, config_map):
-        manifest["metadata"]["ownerReferences"] = [owner]
+    # Elsewhere nothing owns it: the garbage collector deletes what has an owner in another namespace. An object that
+    # was never applied (`render`) has no uid yet.
+    if subject.placement.owned and meta.uid:
+        manifest["metadata"]["ownerReferences"] = [_owner_reference(subject)]
     digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
     manifest["metadata"]["annotations"][APPLIED] = digest
     return manifest
 
 
-def _owner(subject: Subject, config_map: Object | None) -> dict[str, Any] | None:
-    """Beside the Experiment, the Experiment; elsewhere the ConfigMap, so that one delete cascades.
-
-    An owner in another namespace would make the garbage collector delete the child at once.
-    """
-    if subject.placement.owned:
-        return _owner_reference(EXPERIMENT.api_version, EXPERIMENT.kind, subject.meta.name, subject.meta.uid)
-    if config_map is None:
-        return None
-    meta = config_map["metadata"]
-    return _owner_reference("v1", "ConfigMap", meta["name"], meta["uid"])
-
-
-def _owner_reference(api_version: str, kind: str, name: str, uid: str) -> dict[str, Any] | None:
-    """None for an owner that was never applied (`render`): it has no uid yet.
-
-    Without blockOwnerDeletion, for which OpenShift wants rights on the owner's finalizers that nobody needs here.
-    """
-    if not uid:
-        return None
-    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}
+def _owner_reference(subject: Subject) -> dict[str, Any]:
+    """Without `blockOwnerDeletion`, which some clusters let only those set who may update finalizers."""
+    owner = {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind, "name": subject.meta.name}
+    return {**owner, "uid": subject.meta.uid, "controller": True}

@@ -345,12 +345,16 @@ class Condition(Part):
 
 
 class GeneratedResource(Part):
-    """The earlier operator left out the first, and the last where it is the Experiment's own."""
+    """The earlier operator left out `api_version`, `uid`, and the namespace where it is the Experiment's own.
+
+    By its uid an object is known again of which somebody has replaced everything that it says.
+    """
 
     api_version: str = ""
     kind: str
     name: str
     namespace: str = ""
+    uid: str = ""
 
 
 class LastReconciliation(Part):
@@ -377,6 +381,12 @@ class ExperimentStatus(Part):
     agent_url: str | None = None
     last_reconciliation: LastReconciliation | None = None
     last_execution: LastExecution | None = None
+
+    @field_validator("observed_generation")
+    @classmethod
+    def _none_yet(cls, value: int | None) -> int | None:
+        """The CRD's default is -1: nobody has looked at this object yet."""
+        return None if value == -1 else value
 
     def condition(self, kind: str) -> Condition | None:
         return next((c for c in self.conditions if c.type == kind), None)

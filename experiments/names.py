@@ -17,6 +17,8 @@ MANAGER = "experiment-operator"
 UID_LABEL = f"{GROUP}/experiment-uid"
 # A name has up to 253 characters and a label value 63, so the way back to the Experiment is an annotation.
 EXPERIMENT_ANNOTATION = f"{GROUP}/experiment"
+OBJECT_ANNOTATION = f"{GROUP}/object"
+"""Namespace and name of the very object that carries it. In a copy, which brings all marks along, it is not true."""
 FINALIZER = f"{GROUP}/cleanup"
 REQUESTED_AT = f"{GROUP}/requested-at"
 APPLIED = f"{GROUP}/applied"
@@ -75,17 +77,38 @@ def _child_name(namespace: str, name: str, suffix: str, *, owned: bool) -> str:
     return full[: _MAX_NAME - len(tail)].rstrip("-.") + tail
 
 
-def belongs_to(child: Object, namespace: str, name: str, uid: str) -> bool:
-    """Whether this service made `child` for that Experiment, or for an earlier one of its name.
+def belongs_to(child: Object, namespace: str, name: str, uid: str, *, expected: bool) -> bool:
+    """Tell whether this service made `child` for that Experiment, or for an earlier one of its name.
 
-    Each of the three traces is enough, so that a child of which somebody removed one is repaired rather than disowned.
+    Each of three traces is enough, so that a child of which somebody removed one is repaired rather than disowned. But
+    copies have them, too: the object has to be the one that they were written for or, where they do not say, to be
+    `expected` under its name.
     """
     meta = child["metadata"]
-    return (
-        meta.get("annotations", {}).get(EXPERIMENT_ANNOTATION) == f"{namespace}/{name}"
-        or meta.get("labels", {}).get(UID_LABEL) == uid
-        or any(owner["uid"] == uid for owner in meta.get("ownerReferences", ()))
+    made_for_it = (
+        (meta.get("annotations") or {}).get(EXPERIMENT_ANNOTATION) == f"{namespace}/{name}"
+        or (meta.get("labels") or {}).get(UID_LABEL) == uid
+        or any(owner["uid"] == uid for owner in meta.get("ownerReferences") or ())
     )
+    return made_for_it and is_original(child, expected=expected)
+
+
+def is_original(child: Object, *, expected: bool = False) -> bool:
+    """Tell whether marks were written for this very object; `expected` is the answer where they do not say."""
+    meta = child["metadata"]
+    marked = (meta.get("annotations") or {}).get(OBJECT_ANNOTATION)
+    return expected if marked is None else marked == f"{meta.get('namespace', '')}/{meta['name']}"
+
+
+LABELS = (MANAGED_BY, UID_LABEL)
+ANNOTATIONS = (EXPERIMENT_ANNOTATION, OBJECT_ANNOTATION, APPLIED)
+
+
+def is_marked(child: Object) -> bool:
+    """Tell whether this service has written a label or annotation on it that is still there."""
+    meta = child["metadata"]
+    labels, annotations = meta.get("labels") or {}, meta.get("annotations") or {}
+    return labels.get(MANAGED_BY) == MANAGER or UID_LABEL in labels or any(key in annotations for key in ANNOTATIONS)
 
 
 def experiment_of(child: Object) -> tuple[str, str] | None:

@@ -15,11 +15,12 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from experiments import expressions, manifests, resolve
-from experiments.conditions import ConditionType, Report, condition
+from experiments.conditions import ConditionType, Report, condition, generated
 from experiments.drift import Difference, differences
 from experiments.errors import (
     ChildTerminating,
     CleanupPending,
+    Immutable,
     InvalidExpression,
     InvalidSpec,
     NameConflict,
@@ -28,7 +29,7 @@ from experiments.errors import (
     TestkubeMissing,
 )
 from experiments.models import Condition, ExperimentSpec
-from experiments.names import APPLIED, CHILD_SUFFIXES, FINALIZER
+from experiments.names import APPLIED, CHILD_SUFFIXES, FINALIZER, is_marked
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
@@ -39,6 +40,9 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+_OVERALL = {ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED}
+
+
 class Step(StrEnum):
     """What an action does, by the name of the activity that does it."""
 
@@ -46,19 +50,35 @@ class Step(StrEnum):
     APPLY_CONFIG_MAP = "apply_config_map"
     APPLY_TEST_WORKFLOW = "apply_test_workflow"
     APPLY_TEST_TRIGGER = "apply_test_trigger"
+    REPLACE_CONFIG_MAP = "replace_config_map"
+    REPLACE_TEST_WORKFLOW = "replace_test_workflow"
+    REPLACE_TEST_TRIGGER = "replace_test_trigger"
     DELETE_TEST_TRIGGER = "delete_test_trigger"
     DELETE_TEST_WORKFLOW = "delete_test_workflow"
     ABORT_EXECUTIONS = "abort_executions"
     DELETE_CONFIG_MAP = "delete_config_map"
+    RELEASE_CONFIG_MAP = "release_config_map"
+    RELEASE_TEST_WORKFLOW = "release_test_workflow"
+    RELEASE_TEST_TRIGGER = "release_test_trigger"
     REMOVE_FINALIZER = "remove_finalizer"
 
 
-_APPLY = {
+APPLY = {
     CONFIG_MAP: Step.APPLY_CONFIG_MAP,
     TEST_WORKFLOW: Step.APPLY_TEST_WORKFLOW,
     TEST_TRIGGER: Step.APPLY_TEST_TRIGGER,
 }
-_DELETE = {
+REPLACE = {
+    CONFIG_MAP: Step.REPLACE_CONFIG_MAP,
+    TEST_WORKFLOW: Step.REPLACE_TEST_WORKFLOW,
+    TEST_TRIGGER: Step.REPLACE_TEST_TRIGGER,
+}
+RELEASE = {
+    CONFIG_MAP: Step.RELEASE_CONFIG_MAP,
+    TEST_WORKFLOW: Step.RELEASE_TEST_WORKFLOW,
+    TEST_TRIGGER: Step.RELEASE_TEST_TRIGGER,
+}
+DELETE = {
     CONFIG_MAP: Step.DELETE_CONFIG_MAP,
     TEST_WORKFLOW: Step.DELETE_TEST_WORKFLOW,
     TEST_TRIGGER: Step.DELETE_TEST_TRIGGER,
@@ -83,12 +103,15 @@ class Action:
             return f"{'add' if self.step == Step.ADD_FINALIZER else 'remove'} finalizer {FINALIZER}"
         if self.step == Step.ABORT_EXECUTIONS:
             return f"abort executions of {self.ref}"
+        if self.step in RELEASE.values():
+            return f"release {self.ref}"
         if self.manifest is None:
             return f"delete {self.ref}"
         if self.live is None:
             return f"create {self.ref}"
         fields = [each.path for each in self.differences if APPLIED not in each.path]
-        return f"change {self.ref} ({', '.join(fields) or 'fields that are no longer wanted'})"
+        verb = "replace" if self.step in REPLACE.values() else "change"
+        return f"{verb} {self.ref} ({', '.join(fields)})" if fields else f"{verb} {self.ref}"
 
 
 @dataclass(frozen=True)
@@ -149,19 +172,28 @@ def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan
     pod has begun would wait for it for ever.
     """
     subject = snapshot.subject
-    if FINALIZER not in subject.meta.finalizers:
+    if FINALIZER not in subject.meta.finalizers and not subject.gone:
         return Plan(snapshot)
     if failures:
         problems = _most_hopeless_first(failures.values())
-        return Plan(snapshot, report=_kept_report(snapshot, _ready(problems)), problems=problems)
+        return Plan(snapshot, report=_kept_report(snapshot, _overall(problems)), problems=problems)
+    end = [] if subject.gone else [Action(Step.REMOVE_FINALIZER, subject.ref)]
+    if subject.orphaning:
+        return Plan(snapshot, (*_releases(snapshot), *end))
     actions, pending = _deletions(snapshot, snapshot.own_children)
     if subject.options.aborts_executions and actions:
         place = next((i for i, action in enumerate(actions) if action.step == Step.DELETE_CONFIG_MAP), len(actions))
         actions[place:place] = _aborts(snapshot)
     if pending is None:
-        return Plan(snapshot, (*actions, Action(Step.REMOVE_FINALIZER, subject.ref)))
-    report = _kept_report(snapshot, _ready((pending,)), gone={action.ref for action in actions})
+        return Plan(snapshot, (*actions, *end))
+    report = _kept_report(snapshot, _overall((pending,)), gone={action.ref for action in actions})
     return Plan(snapshot, tuple(actions), report, (pending,))
+
+
+def _releases(snapshot: Snapshot) -> list[Action]:
+    """Make objects of nobody's in particular of the children, which `kubectl delete --cascade=orphan` keeps."""
+    marked = [ref for ref in snapshot.own_children if is_marked(snapshot.objects[ref])]
+    return [Action(RELEASE[ref.resource], ref, live=snapshot.get(ref)) for ref in marked]
 
 
 def _aborts(snapshot: Snapshot) -> list[Action]:
@@ -177,24 +209,31 @@ def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
     suspended = condition(
         ConditionType.READY, False, "Suspended", "spec.suspend is true: nothing is created, changed or repaired."
     )
-    return Plan(snapshot, report=_kept_report(snapshot, _ready(problems) if problems else suspended), problems=problems)
+    return Plan(
+        snapshot, report=_kept_report(snapshot, _overall(problems) if problems else (suspended,)), problems=problems
+    )
 
 
-def _kept_report(snapshot: Snapshot, ready: Condition, gone: Collection[ObjectRef] = ()) -> Report:
-    """What the status says already, but for `ready` and for children that are `gone`."""
+def _kept_report(snapshot: Snapshot, overall: tuple[Condition, ...], gone: Collection[ObjectRef] = ()) -> Report:
+    """What the status says already, but for how it stands `overall` and for children that are `gone`."""
     status = snapshot.subject.status
-    ours = [c for c in status.conditions if c.type in set(ConditionType) - {ConditionType.READY}]
+    parts = [c for c in status.conditions if c.type in set(ConditionType) - _OVERALL]
     return Report(
         generation=snapshot.subject.meta.generation,
-        conditions=(*ours, ready),
-        generated=tuple(ref for ref in snapshot.own_children if ref not in gone),
+        conditions=(*parts, *overall),
+        generated=tuple(generated(ref, snapshot.get(ref)) for ref in snapshot.own_children if ref not in gone),
         agent_url=status.agent_url,
         requested_at=snapshot.subject.requested_at,
     )
 
 
-def _ready(problems: tuple[Problem, ...]) -> Condition:
-    return _verdict(ConditionType.READY, problems, "Reconciled", "The cluster is as the Experiment says.")
+def _overall(problems: tuple[Problem, ...]) -> tuple[Condition, ...]:
+    """Ready and, where it is false, whether waiting helps. The first of `problems` is terminal if any is."""
+    ready = _verdict(ConditionType.READY, problems, "Reconciled", "The cluster is as the Experiment says.")
+    if not problems:
+        return (ready,)
+    kind = ConditionType.STALLED if isinstance(problems[0], Terminal) else ConditionType.RECONCILING
+    return condition(kind, True, ready.reason, ready.message), ready
 
 
 def _verdict(kind: ConditionType, problems: Iterable[Problem], reason: str, message: str) -> Condition:
@@ -218,7 +257,7 @@ def _deletions(snapshot: Snapshot, refs: Collection[ObjectRef]) -> tuple[list[Ac
     for kind in reversed(CHILD_SUFFIXES):
         found = sorted((ref for ref in refs if ref.resource == kind), key=str, reverse=True)
         going = [ref for ref in found if _is_terminating(snapshot, ref)]
-        actions += [Action(_DELETE[kind], ref, live=snapshot.get(ref)) for ref in found if ref not in going]
+        actions += [Action(DELETE[kind], ref, live=snapshot.get(ref)) for ref in found if ref not in going]
         if going:
             return actions, CleanupPending(f"Still there: {', '.join(map(str, going))}.")
     return actions, None
@@ -300,17 +339,16 @@ class _Reconciliation:
         workflow, trigger = ConditionType.WORKFLOW_READY, ConditionType.TRIGGER_READY
         subject, spec = self.subject, self.spec
         self._apply(workflow, manifests.config_map, subject, spec)
-        owner = self.snapshot.get(self.placement.config_map)
         manifest = None
         if inputs is not None and not self._blocked:
-            manifest = self._apply(workflow, manifests.test_workflow, subject, spec, inputs, owner)
+            manifest = self._apply(workflow, manifests.test_workflow, subject, spec, inputs)
             self.unfilled += manifests.unfilled(subject, manifest, inputs) if manifest else []
         if not spec.wants_trigger or not self._workflow_will_be:
             self._drop_trigger()
         if manifest is None:
             return
         if spec.wants_trigger and not self._blocked and self._attempt(trigger, self._require, TEST_TRIGGER):
-            self._apply(trigger, manifests.test_trigger, subject, spec, owner)
+            self._apply(trigger, manifests.test_trigger, subject, spec)
 
     @property
     def _workflow_will_be(self) -> bool:
@@ -349,15 +387,18 @@ class _Reconciliation:
     def _application(self, manifest: Object) -> Action:
         resource = next(r for r in CHILD_SUFFIXES if r.kind == manifest["kind"])
         ref = ref_of(resource, manifest)
-        if problem := self.failures.get(ref):
+        problem = self.failures.get(ref)
+        if problem and not isinstance(problem, Immutable):
             raise problem
         live = self.snapshot.get(ref)
         if live is None:
-            return Action(_APPLY[resource], ref, manifest)
+            return Action(APPLY[resource], ref, manifest)
         check_name(self.snapshot, ref)
         if _is_terminating(self.snapshot, ref):
             raise ChildTerminating(f"{ref} is being deleted; it is made again once it is gone.")
-        return Action(_APPLY[resource], ref, manifest, live, tuple(differences(manifest, live)))
+        # A ConfigMap says itself that it may not be changed; of all else, the API server says it when it is tried.
+        steps = REPLACE if problem or live.get("immutable") else APPLY
+        return Action(steps[resource], ref, manifest, live, tuple(differences(manifest, live)))
 
     def _add(self, kind: ConditionType, step: Step, ref: ObjectRef) -> None:
         if problem := self.failures.get(ref):
@@ -387,13 +428,13 @@ class _Reconciliation:
 
     def _report(self, problems: tuple[Problem, ...]) -> Report:
         applied = {action.ref for action in self.actions if action.manifest}
-        deleted = {action.ref for action in self.actions if action.step in _DELETE.values()}
+        deleted = {action.ref for action in self.actions if action.step in DELETE.values()}
         order = list(CHILD_SUFFIXES)
-        generated = ({*self._all()} | applied) - deleted
+        there = sorted(({*self._all()} | applied) - deleted, key=lambda ref: (order.index(ref.resource), str(ref)))
         return Report(
             generation=self.subject.meta.generation,
-            conditions=(*self._parts(), _ready(problems)),
-            generated=tuple(sorted(generated, key=lambda ref: (order.index(ref.resource), str(ref)))),
+            conditions=(*self._parts(), *_overall(problems)),
+            generated=tuple(generated(ref, self.snapshot.get(ref)) for ref in there),
             agent_url=self.agent.url if self.agent else self.subject.status.agent_url,
             requested_at=self.subject.requested_at,
         )

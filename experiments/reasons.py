@@ -33,6 +33,7 @@ def kind_of(found: list[str]) -> str:
 _KINDS = {
     "generation": re.compile(r"generation \d+"),
     "deleted": re.compile("deleted"),
+    "gone": re.compile("the Experiment is gone.*"),
     "requested": re.compile("requested(: .*)?", re.DOTALL),
     "agent_url": re.compile("agent URL changed"),
     "finalizer": re.compile("finalizer .*"),

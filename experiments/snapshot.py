@@ -40,6 +40,16 @@ class Subject:
     status: ExperimentStatus
     spec: ExperimentSpec | None
     errors: list[str]
+    gone: bool = False
+    """Whether the API server has no such Experiment any more, while children of it are left."""
+    orphaning: bool = False
+    """Whether it was deleted so that its children stay, without this service."""
+
+    @classmethod
+    def of_gone(cls, namespace: str, name: str, uid: str, options: Options) -> Subject:
+        """One of which only its children tell."""
+        meta = {"namespace": namespace, "name": name, "uid": uid, "deletionTimestamp": "unknown"}
+        return replace(cls.of({"metadata": meta}, options), gone=True)
 
     @classmethod
     def of(cls, obj: Object, options: Options) -> Subject:
@@ -135,9 +145,16 @@ class Subject:
         """Children by today's names and, after a move to another namespace, by those that the status remembers."""
         return tuple(dict.fromkeys((*self.placement.children, *self.remembered_children)))
 
-    def owns(self, child: Object) -> bool:
+    def owns(self, ref: ObjectRef, child: Object) -> bool:
         """Tell whether this service made `child` for this Experiment, or for an earlier one of its name."""
-        return belongs_to(child, self.meta.namespace, self.meta.name, self.meta.uid)
+        if child["metadata"].get("uid") in self._remembered_uids:
+            return True
+        expected = ref in self.known_children
+        return belongs_to(child, self.meta.namespace, self.meta.name, self.meta.uid, expected=expected)
+
+    @cached_property
+    def _remembered_uids(self) -> frozenset[str]:
+        return frozenset(r.uid for r in self.status.generated_resources if r.uid)
 
     @property
     def _spec(self) -> ExperimentSpec:
@@ -180,7 +197,7 @@ class Snapshot:
 
     def is_own(self, ref: ObjectRef) -> bool:
         obj = self.objects.get(ref)
-        return obj is not None and self.subject.owns(obj)
+        return obj is not None and self.subject.owns(ref, obj)
 
     @cached_property
     def own_children(self) -> list[ObjectRef]:
@@ -217,9 +234,8 @@ def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
     if ANY_GATEWAY in subject.dependencies:
         yield from (ref_of(AI_GATEWAY, gateway) for gateway in store.objects(AI_GATEWAY))
     if subject.spec and subject.spec.forbids_concurrency:
-        triggers = (t for t in store.objects(TEST_TRIGGER) if fires_for(t) == subject.agent)
-        others = (ref_of(TEST_TRIGGER, t) for t in triggers if not subject.owns(t))
-        yield from sorted(others, key=str)[:1]
+        triggers = {ref_of(TEST_TRIGGER, t): t for t in store.objects(TEST_TRIGGER) if fires_for(t) == subject.agent}
+        yield from sorted((ref for ref, t in triggers.items() if not subject.owns(ref, t)), key=str)[:1]
 
 
 def sources(options: Options) -> list[Source]:

@@ -62,6 +62,10 @@ class Invalid(KubeError):
     """400, 422 and other refusals of the request itself."""
 
 
+class Immutable(Invalid):
+    """… because what exists may not be changed in this way; another in its place may be made."""
+
+
 class Expired(KubeError):
     """410, and a watch that ended in a way that cannot be continued from."""
 
@@ -114,6 +118,8 @@ def _leaf(status: int, answer: dict[str, Any], body: bytes) -> type[KubeError]:
     if status == 422 and _is_conflict(answer):
         return Conflict
     # Apply's answer to a field of a wrong type, or one that the schema does not know, is a 500 without a reason.
+    if status == 422 and "immutable" in str(answer.get("message")):
+        return Immutable
     if status < 500 or _words(answer).startswith("failed to create typed patch object"):
         return _BY_STATUS.get(status, Invalid)
     return Unavailable

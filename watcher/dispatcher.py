@@ -30,6 +30,7 @@ from kube.reflector import Change
 from telemetry import tracing
 from temporal.client import Start
 from watcher.queue import WorkQueue
+from watcher.repairs import AT_ONCE, RepairLimiter
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class Dispatcher:
         self._snapshots, self._client, self._start = snapshots, client, start
         self._queue = WorkQueue(self._handle, workers=workers)
         self._unsettled: dict[ObjectRef, Dispatched] = {}
+        self._repairs = RepairLimiter()
 
     def observe(self, change: Change) -> None:
         for experiment in self._snapshots.concerned(change):
@@ -75,6 +77,9 @@ class Dispatcher:
         if found is None or not found.needed:
             self._unsettled.pop(ref, None)
             self._queue.forget(ref)
+            if found is None:
+                self._repairs.forget(ref)
+                await self._clean_up_after(ref)
             return
         last = self._unsettled.get(ref)
         if last is None:
@@ -98,21 +103,45 @@ class Dispatcher:
         subject = found.snapshot.subject
         ref, cause, due = subject.ref, found.cause, min(_SILENCE * 2**attempt, _LONGEST)
         run_id = ""
+        if not certain and (pause := self._repairs.pause(ref, _now())):
+            self._queue.add_after(ref, pause)
+            return
         if certain or ((found := await self._confirmed(found)).needed and not await self._is_behind(subject)):
-            run_id = await self._ask_for_run(found)
+            repairs = 0 if certain else self._repairs.note(ref, _now())
+            run_id = await self._ask_for_run(found, repairs)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already
         self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
         self._queue.add_after(ref, due)
 
-    async def _ask_for_run(self, found: Plan) -> str:
+    async def _ask_for_run(self, found: Plan, repairs: int) -> str:
         """Returns the id of the run. Its trace begins here."""
         subject, why = found.snapshot.subject, reasons(found)
+        if repairs > AT_ONCE:
+            why.append(f"put right {repairs} times within a minute")
         with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
             target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
-            run_id = await self._start(target, Wakeup(why, self._snapshots.versions(found.snapshot)))
+            wakeup = Wakeup(why, self._snapshots.versions(found.snapshot), orphan=subject.orphaning)
+            run_id = await self._start(target, wakeup)
             log.info("reconciliation asked for", experiment=str(subject.ref), reasons=why, run_id=run_id)
         return run_id
+
+    async def _clean_up_after(self, ref: ObjectRef) -> None:
+        """Has children deleted whose Experiment went without its finalizer, once the API server itself says so."""
+        for uid, child in self._snapshots.left_behind(ref).items():
+            if await self._exists(ref) or not await self._exists(child):
+                return  # the caches are behind
+            why = "the Experiment is gone, and has left children behind"
+            run_id = await self._start(Target(ref.namespace, ref.name, uid), Wakeup([why]))
+            log.warning("clean-up asked for", experiment=str(ref), uid=uid, run_id=run_id)
+            self._queue.add_after(ref, _SILENCE)
+
+    async def _exists(self, ref: ObjectRef) -> bool:
+        try:
+            await self._client.get(ref)
+        except (NotFound, NotServed):
+            return False
+        return True
 
     async def _confirmed(self, found: Plan) -> Plan:
         """The same plan with the children as they are in the API server now."""

@@ -7,15 +7,19 @@ change finds its Experiments without looking at all of them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+from typing import TypeVar
 
-from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of
+from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of, is_original
 from experiments.options import Options
 from experiments.resources import AI_GATEWAY, EXPERIMENT, TEST_TRIGGER
 from experiments.snapshot import ANY_GATEWAY, Snapshot, Subject, fires_for
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef, ref_of
 from kube.reflector import Change
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Snapshots:
@@ -25,15 +29,21 @@ class Snapshots:
         self._readers: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
         # Experiments whose trigger would starve others on the same Deployment.
         self._forbidding: set[ObjectRef] = set()
+        # Experiments whose deletion keeps the children, by uid. The garbage collector takes the sign of it away at
+        # once.
+        self._orphaning: set[str] = set()
+        self._made_for: defaultdict[ObjectRef, set[ObjectRef]] = defaultdict(set)
         # Children by the uid they are labelled with, wherever they are: also where they should not be any more.
         self._children: defaultdict[str, set[ObjectRef]] = defaultdict(set)
 
     def concerned(self, change: Change) -> Iterable[ObjectRef]:
         """The Experiments to look at after `change`, which is taken into the index."""
         if change.ref is None:
-            return [ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)]
+            return {*(ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)), *self._made_for}
         if change.ref.resource == EXPERIMENT:
             self._file(change.ref, change.new)
+            if change.new is None and change.old is not None:
+                self._orphaning.discard(change.old["metadata"]["uid"])
             return [change.ref]
         found = set(self._readers.get(change.ref, ()))
         if change.ref.resource == AI_GATEWAY:
@@ -49,7 +59,8 @@ class Snapshots:
                     continue
                 self._label(change.ref, child, known=known)
                 if owner := experiment_of(child):
-                    found.add(ObjectRef(EXPERIMENT, *owner))
+                    found.add(experiment := ObjectRef(EXPERIMENT, *owner))
+                    _file_under(self._made_for, experiment, change.ref, known=known)
         return found
 
     def take(self, ref: ObjectRef) -> Snapshot | None:
@@ -58,6 +69,7 @@ class Snapshots:
         if obj is None:
             return None
         subject = Subject.of(obj, self._options)
+        subject = replace(subject, orphaning=subject.meta.uid in self._orphaning)
         return Snapshot.take(subject, self._caches, self._children.get(subject.meta.uid, ()))
 
     def versions(self, snapshot: Snapshot) -> dict[str, str]:
@@ -68,6 +80,8 @@ class Snapshots:
 
     def _file(self, experiment: ObjectRef, obj: Object | None) -> None:
         self._forbidding.discard(experiment)
+        if obj is not None and "orphan" in obj["metadata"].get("finalizers", ()):
+            self._orphaning.add(obj["metadata"]["uid"])
         for ref in self._reads.pop(experiment, ()):
             self._readers[ref].discard(experiment)
             if not self._readers[ref]:
@@ -81,11 +95,28 @@ class Snapshots:
         for ref in self._reads[experiment]:
             self._readers[ref].add(experiment)
 
+    def left_behind(self, ref: ObjectRef) -> dict[str, ObjectRef]:
+        """The uids of Experiments of this name of which nothing is left but children, with one of these each.
+
+        Not those that an Experiment owns: the garbage collector takes them.
+        """
+        found: dict[str, ObjectRef] = {}
+        for child_ref in self._made_for.get(ref, ()):
+            child = self._caches.get(child_ref)
+            uid = (child["metadata"].get("labels") or {}).get(UID_LABEL) if child and is_original(child) else None
+            if child and uid and all(owner["uid"] != uid for owner in child["metadata"].get("ownerReferences", ())):
+                found[uid] = child_ref
+        return found
+
     def _label(self, ref: ObjectRef, child: Object, *, known: bool) -> None:
-        uid = child["metadata"].get("labels", {}).get(UID_LABEL)
-        if uid and known:
-            self._children[uid].add(ref)
-        elif uid:
-            self._children[uid].discard(ref)
-            if not self._children[uid]:
-                del self._children[uid]
+        if uid := child["metadata"].get("labels", {}).get(UID_LABEL):
+            _file_under(self._children, uid, ref, known=known)
+
+
+def _file_under(index: defaultdict[K, set[ObjectRef]], key: K, ref: ObjectRef, *, known: bool) -> None:
+    if known:
+        index[key].add(ref)
+    else:
+        index[key].discard(ref)
+        if not index[key]:
+            del index[key]

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from experiments.changes import in_words
 from experiments.contract import (
     NOTHING_TO_REPORT,
     TAKE_SNAPSHOT,
@@ -30,22 +29,23 @@ from experiments.contract import (
     StatusRequest,
     Target,
 )
-from experiments.errors import BY_REASON, CleanupPending, NamespaceMissing, Problem, TestkubeUnavailable
+from experiments.errors import BY_REASON, Immutable, Problem, TestkubeUnavailable
 from experiments.models import LastReconciliation
-from experiments.names import CHILD_SUFFIXES, FINALIZER
+from experiments.names import CHILD_SUFFIXES
 from experiments.options import Options
-from experiments.plan import Action, Plan, Step, plan
+from experiments.plan import REPLACE, Plan, Step, plan
 from experiments.resources import EXPERIMENT
-from experiments.snapshot import Snapshot, Subject
+from experiments.snapshot import Snapshot
 from kube.caches import Caches
 from kube.client import FIELD_MANAGER, KubeClient
-from kube.errors import AlreadyExists, KubeError, NotFound
-from kube.objects import EVENT, Object, ObjectRef, Resource
+from kube.errors import AlreadyExists, KubeError
+from kube.objects import EVENT, ObjectRef
 from testkube.client import TestkubeClient
 from testkube.errors import TestkubeError
 from testkube.stopping import stop_executions
 from worker.failures import as_application_error, stale
 from worker.reader import SnapshotReader
+from worker.writes import Writer
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,7 @@ class Activities:
     ) -> None:
         self._client, self._options, self._testkube = client, options, testkube
         self._reader = SnapshotReader(client, caches, options)
+        self._writer = Writer(client, self._reader, options)
         self._runs: OrderedDict[str, Run] = OrderedDict()
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
@@ -91,7 +92,9 @@ class Activities:
             snapshot = await self._reader.read(request)
         run = self._run
         run.snapshot = snapshot
-        return _findings(plan(snapshot), run.done) if snapshot else Findings(exists=False, done=list(run.done))
+        if snapshot is None:
+            return Findings(exists=False, done=list(run.done))
+        return _findings(plan(snapshot), run.done)
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
         @activity.defn(name=step)
@@ -104,55 +107,16 @@ class Activities:
     async def _carry_out(self, step: Step, request: ActionRequest) -> str:
         snapshot = await self._resume(request.target)
         wanted = ObjectRef(_RESOURCES[request.action.kind], request.action.namespace, request.action.name)
-        action = next((a for a in plan(snapshot).actions if (a.step, a.ref) == (step, wanted)), None)
+        failures = {wanted: Immutable("")} if step in REPLACE.values() else {}
+        action = next((a for a in plan(snapshot, failures).actions if (a.step, a.ref) == (step, wanted)), None)
         if action is None:
             raise stale(f"{request.action.description}: not needed any more")
-        self._run.snapshot = await self._write(snapshot, action)
-        self._run.done.append(done := in_words(action))
-        return done
-
-    async def _write(self, snapshot: Snapshot, action: Action) -> Snapshot:
-        """Carries out one action. Returns the snapshot as it is afterwards."""
-        if action.ref.resource == EXPERIMENT:
-            return await self._write_finalizer(snapshot, wanted=action.step == Step.ADD_FINALIZER)
-        if action.manifest is not None and action.live is None:
-            return snapshot.with_object(action.ref, await self._create(action.ref.resource, action.manifest))
-        if action.manifest is not None and action.live is not None:
-            applied = await self._client.apply(action.ref.resource, action.manifest, action.live)
-            return snapshot.with_object(action.ref, applied)
-        return snapshot.with_object(action.ref, await self._delete(action) if action.live is not None else None)
-
-    async def _delete(self, action: Action) -> Object | None:
-        meta = action.live["metadata"] if action.live else {}
+        run, changes = self._run, list[str]()
         try:
-            return await self._client.delete(action.ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
-        except NotFound:
-            log.info("already gone", object=str(action.ref))
-            return None
-
-    async def _create(self, resource: Resource, manifest: Object) -> Object:
-        try:
-            return await self._client.create(resource, manifest)
-        except NotFound as error:
-            raise NamespaceMissing(str(error)) from error
-
-    async def _write_finalizer(self, snapshot: Snapshot, *, wanted: bool) -> Snapshot:
-        subject = snapshot.subject
-        if not wanted and (left := await self._unguarded_children(subject)):
-            raise CleanupPending(f"Still there: {', '.join(map(str, left))}.")
-        others = [name for name in subject.meta.finalizers if name != FINALIZER]
-        finalizers = [*others, FINALIZER] if wanted else others
-        patch = {"metadata": {"resourceVersion": subject.meta.resource_version, "finalizers": finalizers}}
-        written = await self._client.merge_patch(subject.ref, patch)
-        return replace(snapshot, subject=Subject.of(written, self._options))
-
-    async def _unguarded_children(self, subject: Subject) -> list[ObjectRef]:
-        """Children that would stay for ever without the finalizer: those that the Experiment does not own itself."""
-        return [
-            ref
-            for ref, child in (await self._reader.labelled_children(subject)).items()
-            if all(owner["uid"] != subject.meta.uid for owner in child["metadata"].get("ownerReferences", ()))
-        ]
+            run.snapshot = await self._writer.carry_out(snapshot, action, changes)
+        finally:
+            run.done += changes
+        return "; ".join(changes)
 
     @activity.defn(name=Step.ABORT_EXECUTIONS)
     async def abort_executions(self, request: ActionRequest) -> str:
@@ -192,7 +156,7 @@ class Activities:
             }
             await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
             self._run.snapshot = None
-            ready = report.conditions[-1]
+            ready = report.ready
             await self._emit(done, "; ".join(request.changes), run)
         return f"Ready={ready.status} {ready.reason}: {ready.message}"
 
@@ -251,7 +215,7 @@ _RESOURCES = {resource.kind: resource for resource in (EXPERIMENT, *CHILD_SUFFIX
 def _findings(found: Plan, done: list[str]) -> Findings:
     subject = found.snapshot.subject
     return Findings(
-        exists=True,
+        exists=not subject.gone,
         generation=subject.meta.generation,
         deleting=subject.being_deleted,
         suspended=subject.spec is not None and subject.spec.suspend,

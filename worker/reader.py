@@ -7,8 +7,9 @@ has seen more than those hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from experiments.contract import SnapshotRequest
+from experiments.contract import SnapshotRequest, Target
 from experiments.errors import Forbidden, Problem
 from experiments.names import CHILD_SUFFIXES, FINALIZER, UID_LABEL
 from experiments.options import Options
@@ -29,11 +30,14 @@ class SnapshotReader:
         target = request.target
         try:
             obj = await self._client.get(ObjectRef(EXPERIMENT, target.namespace, target.name))
-        except (kube.NotFound, kube.NotServed):
+        except kube.NotServed:
             return None
+        except kube.NotFound:
+            return await self._left_behind(target)
         subject = Subject.of(obj, self._options)
         if subject.meta.uid != target.uid:
             return None
+        subject = replace(subject, orphaning=request.orphan)
         gateways = self._caches.objects(AI_GATEWAY) if ANY_GATEWAY in subject.dependencies else ()
         seen = _seen(request, (AI_GATEWAY,))
         refs = dict.fromkeys((*subject.dependencies, *(ref_of(AI_GATEWAY, each) for each in gateways), *seen))
@@ -45,6 +49,13 @@ class SnapshotReader:
         if _is_new(subject, request, children):
             return snapshot
         return await self._with_children(snapshot, children)
+
+    async def _left_behind(self, target: Target) -> Snapshot | None:
+        """What is left of an Experiment that went without its finalizer; None where there is nothing."""
+        subject = Subject.of_gone(target.namespace, target.name, target.uid, self._options)
+        found = await self.labelled_children(subject)
+        snapshot = Snapshot(subject, found)
+        return snapshot if snapshot.own_children else None
 
     async def labelled_children(self, subject: Subject) -> dict[ObjectRef, Object]:
         """All that carry the Experiment's uid, in every namespace."""

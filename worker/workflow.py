@@ -9,6 +9,7 @@ time or another object can cure keeps it open. The steps themselves are in `acti
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -43,8 +44,8 @@ with workflow.unsafe.imports_passed_through():
         Wakeup,
         memo,
     )
-    from experiments.errors import BY_REASON, InternalError, Terminal, TestkubeUnavailable
-    from experiments.plan import Step
+    from experiments.errors import BY_REASON, Immutable, InternalError, Terminal, TestkubeUnavailable
+    from experiments.plan import REPLACE, Step
 
 STALE = "Stale"
 """Error type of a step that found the cluster changed under its plan: look again at once."""
@@ -91,6 +92,7 @@ class ReconcileExperiment:
         del state.reasons[_MOST_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
         state.seen |= wakeup.seen
+        state.orphan |= wakeup.orphan
         state.woken = True
 
     @workflow.run
@@ -112,7 +114,7 @@ class ReconcileExperiment:
     async def _pass(self) -> tuple[Findings, Obstacle | None]:
         """Reads, acts and reports once. Returns what was found and what is still in the way."""
         state = self._state
-        request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0)
+        request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0, orphan=state.orphan)
         try:
             findings = await _step(TAKE_SNAPSHOT, request, Findings, _FOR_EVER)
         except FailureError as error:
@@ -122,8 +124,9 @@ class ReconcileExperiment:
         state.changes += changes
         state.unreported += changes
         # The finalizer goes last, once the API server says that nothing is left.
-        released = findings.deleting and failure is None and Step.REMOVE_FINALIZER in {a.step for a in findings.actions}
-        state.released = state.released or released
+        steps = {action.step for action in findings.actions}
+        last = Step.REMOVE_FINALIZER in steps if findings.exists else bool(steps)
+        state.released |= findings.deleting and failure is None and last
         if failure and failure.reason == STALE:
             return findings, failure
         if findings.exists and (state.unreported or failure or findings.news):
@@ -142,10 +145,23 @@ class ReconcileExperiment:
                 changes += await self._abort_executions(action)
                 continue
             try:
-                changes.append(await _step(action.step, ActionRequest(self._target, action), str, _UNTIL_SAID))
+                done = await self._carry_out(action)
             except FailureError as error:
                 return changes, action, _obstacle(action.step, error)
+            changes += [done] if done else []
         return changes, None, None
+
+    async def _carry_out(self, action: PlannedAction) -> str:
+        """Says what was done. What may not be changed is made anew, as a step of that name."""
+        try:
+            return await _step(action.step, ActionRequest(self._target, action), str, _UNTIL_SAID)
+        except FailureError as error:
+            if _obstacle(action.step, error).reason != Immutable.__name__ or action.step in REPLACE.values():
+                raise
+        step = Step(action.step.replace("apply_", "replace_"))
+        done = await _step(step, ActionRequest(self._target, replace(action, step=step)), str, _UNTIL_SAID)
+        self._state.woken = True  # what belongs to it, like the trigger of a TestWorkflow, follows in another pass
+        return done
 
     async def _abort_executions(self, action: PlannedAction) -> list[str]:
         """Says what was done. Testkube away holds a deletion up once, and not for long; the status says so at once."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
@@ -18,12 +18,12 @@ from api.auth.dependencies import Caller, MayGet, TheCaller
 from api.dependencies import Parts, TheParts, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
-from api.plans.schemas import Change, FieldChange, PlanView, Remark, Trouble
+from api.plans.schemas import Change, FieldChange, PlanVerb, PlanView, Remark, Trouble
 from experiments import yaml as documents
 from experiments.admission import Review, review
 from experiments.drift import differences
 from experiments.models import LABEL, Metadata, parse, sentences
-from experiments.plan import Action, Plan, Step, plan
+from experiments.plan import REPLACE, Action, Plan, Step, plan
 from experiments.reasons import reasons
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
@@ -224,13 +224,15 @@ def _change(action: Action) -> Change:
     )
 
 
-def _verb(action: Action) -> Literal["create", "change", "delete", "abort", "addFinalizer", "removeFinalizer"]:
+def _verb(action: Action) -> PlanVerb:
     if action.step == Step.ABORT_EXECUTIONS:
         return "abort"
     if action.step == Step.ADD_FINALIZER:
         return "addFinalizer"
     if action.step == Step.REMOVE_FINALIZER:
         return "removeFinalizer"
+    if action.step in REPLACE.values():
+        return "replace"
     if action.manifest is None:
         return "delete"
     return "create" if action.live is None else "change"

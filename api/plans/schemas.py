@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from experiments.models import Condition, Part
+
+PlanVerb: TypeAlias = Literal[
+    "create", "change", "replace", "delete", "release", "abort", "addFinalizer", "removeFinalizer"
+]
 
 
 class FieldChange(Part):
@@ -18,7 +22,7 @@ class FieldChange(Part):
 class Change(Part):
     """What would be done to one object. A `create` has its top-level fields, a `delete` none."""
 
-    verb: Literal["create", "change", "delete", "abort", "addFinalizer", "removeFinalizer"]
+    verb: PlanVerb
     kind: str
     namespace: str
     name: str

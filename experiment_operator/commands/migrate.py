@@ -20,7 +20,15 @@ from enum import StrEnum
 from typing import Any
 
 from experiment_operator.settings import Migrate
-from experiments.names import APPLIED, CHILD_SUFFIXES, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, UID_LABEL, belongs_to
+from experiments.names import (
+    APPLIED,
+    CHILD_SUFFIXES,
+    EXPERIMENT_ANNOTATION,
+    MANAGED_BY,
+    MANAGER,
+    OBJECT_ANNOTATION,
+    UID_LABEL,
+)
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
@@ -164,8 +172,7 @@ class _Takeover:
 
     async def _unproved(self, ref: ObjectRef) -> Move | None:
         live = await self._get(ref)
-        meta = self._meta
-        if live is None or belongs_to(live, meta.namespace, meta.name, meta.uid):
+        if live is None or self._subject.owns(ref, live):
             return None
         why = "the status names it, but nothing proves whose it is; if it is of no use any more, delete it"
         return Move(Verb.LEAVE, ref, why)
@@ -190,7 +197,7 @@ def _refs(namespace: str, stem: str, owner: str) -> dict[ObjectRef, str]:
 def _is_marked(live: Object, subject: Subject) -> bool:
     """Whether it has all marks of a child of this very Experiment."""
     meta = live["metadata"]
-    return all(marks.items() <= meta.get(key, {}).items() for key, marks in _marks(subject).items())
+    return all(marks.items() <= meta.get(key, {}).items() for key, marks in _marks(subject, live).items())
 
 
 def _is_controlled_by(live: Object, uid: str) -> bool:
@@ -205,11 +212,14 @@ def _successor(subject: Subject, ref: ObjectRef) -> ObjectRef | None:
     return None if unwanted or ref.name.endswith(_ANCHOR) else placed
 
 
-def _marks(subject: Subject) -> dict[str, dict[str, Any]]:
-    meta = subject.meta
+def _marks(subject: Subject, live: Object) -> dict[str, dict[str, Any]]:
+    meta, itself = subject.meta, live["metadata"]
     return {
         "labels": {MANAGED_BY: MANAGER, UID_LABEL: meta.uid},
-        "annotations": {EXPERIMENT_ANNOTATION: f"{meta.namespace}/{meta.name}"},
+        "annotations": {
+            EXPERIMENT_ANNOTATION: f"{meta.namespace}/{meta.name}",
+            OBJECT_ANNOTATION: f"{itself['namespace']}/{itself['name']}",
+        },
     }
 
 
@@ -219,7 +229,7 @@ def _patch(subject: Subject, live: Object) -> Object:
     Fields that the Go operator wrote become this service's own, so that its next apply removes what it does not want:
     what another manager owns, an apply leaves. Without the digest there is such an apply also where one was before.
     """
-    meta, marks = live["metadata"], _marks(subject)
+    meta, marks = live["metadata"], _marks(subject, live)
     marks["annotations"][APPLIED] = None
     guard = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
     return {"metadata": {**guard, **marks, "managedFields": _handed_over(live)}}

@@ -13,7 +13,7 @@ from experiment_operator.commands.output import Printer
 from experiment_operator.settings import PlanFiles
 from experiments.names import APPLIED
 
-_SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow")}
+_SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
 _MOST_LINES = 20
 
 
