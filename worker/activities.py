@@ -7,9 +7,9 @@ it again, so a step never depends on where the one before it ran.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -37,12 +37,13 @@ from experiments.plan import REPLACE, Plan, Step, plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot
 from kube.caches import Caches
-from kube.client import FIELD_MANAGER, KubeClient
-from kube.errors import AlreadyExists, KubeError
-from kube.objects import EVENT, ObjectRef
+from kube.client import KubeClient
+from kube.errors import KubeError
+from kube.objects import ObjectRef
 from testkube.client import TestkubeClient
 from testkube.errors import TestkubeError
 from testkube.stopping import stop_executions
+from worker.events import EventRecorder
 from worker.failures import as_application_error, stale
 from worker.reader import SnapshotReader
 from worker.writes import Writer
@@ -50,7 +51,7 @@ from worker.writes import Writer
 log = structlog.get_logger(__name__)
 
 _RUNS_REMEMBERED = 500
-_EVENT_MESSAGE = 1024
+_TOLD_AT_ATTEMPT = 5
 _ABORT_PATIENCE = timedelta(seconds=10)
 
 
@@ -77,6 +78,7 @@ class Activities:
     ) -> None:
         self._client, self._options, self._testkube = client, options, testkube
         self._reader = SnapshotReader(client, caches, options)
+        self._events = EventRecorder(client)
         self._writer = Writer(client, self._reader, options)
         self._runs: OrderedDict[str, Run] = OrderedDict()
 
@@ -89,7 +91,8 @@ class Activities:
     async def take_snapshot(self, request: SnapshotRequest) -> Findings:
         """Reads the Experiment, what it depends on and its children, and plans."""
         with as_application_error():
-            snapshot = await self._reader.read(request)
+            async with self._told_in_time(request.target, "Reading what there is"):
+                snapshot = await self._reader.read(request)
         run = self._run
         run.snapshot = snapshot
         if snapshot is None:
@@ -154,42 +157,37 @@ class Activities:
                 "metadata": {"resourceVersion": meta.resource_version},
                 **report.status(snapshot.subject.status, run),
             }
-            await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
+            async with self._told_in_time(request.target, "Writing the status"):
+                await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
             self._run.snapshot = None
             ready = report.ready
-            await self._emit(done, "; ".join(request.changes), run)
+            await self._record(done, request.target, "; ".join(request.changes), run)
         return f"Ready={ready.status} {ready.reason}: {ready.message}"
 
-    async def _emit(self, done: Plan, changes: str, run: LastReconciliation) -> None:
-        """One Event per report. Its name follows from what it says, so that a repeated step does not say it twice."""
-        subject, problem = done.snapshot.subject, next(iter(done.problems), None)
-        reason = problem.reason if problem else "Reconciled"
+    async def _record(self, done: Plan, target: Target, changes: str, run: LastReconciliation) -> None:
+        """One Event per report."""
+        problem = next(iter(done.problems), None)
         message = " ".join(filter(None, (str(problem) if problem else "", f"{changes}." if changes else "")))
-        if not message:
-            return
-        digest = hashlib.sha256(f"{run.run_id} {run.time} {reason} {message}".encode()).hexdigest()[:16]
-        ref = {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind, "uid": subject.meta.uid}
-        event = {
-            "apiVersion": EVENT.api_version,
-            "kind": EVENT.kind,
-            "metadata": {"name": f"{subject.meta.name[:200]}.{digest}", "namespace": subject.meta.namespace},
-            "involvedObject": {**ref, "name": subject.meta.name, "namespace": subject.meta.namespace},
-            "type": "Warning" if problem else "Normal",
-            "reason": reason,
-            "message": message[:_EVENT_MESSAGE],
-            "firstTimestamp": run.time,
-            "lastTimestamp": run.time,
-            "count": 1,
-            "source": {"component": FIELD_MANAGER},
-            "reportingComponent": FIELD_MANAGER,
-        }
+        if message:
+            reason = problem.reason if problem else "Reconciled"
+            warning = problem is not None
+            await self._events.record(target, reason, message, time=run.time, run_id=run.run_id, warning=warning)
+
+    @asynccontextmanager
+    async def _told_in_time(self, target: Target, what: str) -> AsyncIterator[None]:
+        """An Event where a step that is repeated for ever has failed a few times: some errors never pass.
+
+        Without snapshot or status there is no other way to say it.
+        """
         try:
-            await self._client.create(EVENT, event)
-        except AlreadyExists:
-            log.debug("Event was written before", experiment=str(subject.ref))
+            yield
         except KubeError as error:
-            # The status has said it already, and a run must not stay open for want of an Event.
-            log.warning("Event not written", experiment=str(subject.ref), error=str(error))
+            info = activity.info()
+            if error.transient and not info.is_local and info.attempt == _TOLD_AT_ATTEMPT:
+                words = f"{what} has failed {info.attempt} times, and is tried again and again: {error}"
+                time, run_id = info.scheduled_time.strftime("%Y-%m-%dT%H:%M:%SZ"), info.workflow_run_id or ""
+                await self._events.record(target, "StillFailing", words, time=time, run_id=run_id, warning=True)
+            raise
 
     @property
     def _run(self) -> Run:
