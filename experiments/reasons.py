@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from experiments.conditions import ConditionType
 from experiments.drift import editor, is_outdated
 from experiments.plan import Action, Plan, Step
 from experiments.snapshot import Snapshot
@@ -64,4 +65,5 @@ def _news(plan: Plan) -> list[str]:
     """What the status does not say yet: the conditions whose reason is new."""
     said = {(c.type, c.reason) for c in plan.snapshot.subject.status.conditions}
     conditions = plan.report.conditions if plan.report else ()
-    return [f"{c.type} is {c.reason}" for c in conditions if (c.type, c.reason) not in said] or ["status out of date"]
+    told = (c for c in conditions if c.type not in {ConditionType.RECONCILING, ConditionType.STALLED})
+    return [f"{c.type} is {c.reason}" for c in told if (c.type, c.reason) not in said] or ["status out of date"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from experiments.conditions import ConditionType, Reason, Report, condition
+from experiments.conditions import ConditionType, Reason, Report, condition, generated
 from experiments.errors import BY_REASON, Curable, Terminal
 from experiments.models import ExperimentStatus, LastReconciliation
 from kube.objects import CONFIG_MAP, ObjectRef
@@ -47,7 +47,7 @@ def test_the_transition_time_moves_only_with_the_status(world: Any) -> None:
     made.agent(spec={"protocols": [{"type": "A2A"}]})
     made.edit(aiGatewayRef={"name": "missing"}, agentRef={"name": "agent"})
     after = times(written(made, LATER)["conditions"])
-    assert after == {"AgentResolved": LATER, "WorkflowReady": LATER, "Ready": LATER}
+    assert after == {"AgentResolved": LATER, "WorkflowReady": LATER, "Reconciling": LATER, "Ready": LATER}
     assert LATER not in before.values()
     made.report()
     # The message changes now, the status does not.
@@ -87,20 +87,34 @@ def test_the_status_lists_what_there_is(world: Any) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     assert made.status["generatedResources"] == [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment.default", "namespace": "testkube"},
         {
-            "apiVersion": "testworkflows.testkube.io/v1",
-            "kind": "TestWorkflow",
-            "name": "weather-workflow.default",
+            "apiVersion": child["apiVersion"],
+            "kind": child["kind"],
+            "name": f"weather-{suffix}.default",
             "namespace": "testkube",
-        },
-        {
-            "apiVersion": "tests.testkube.io/v1",
-            "kind": "TestTrigger",
-            "name": "weather-trigger.default",
-            "namespace": "testkube",
-        },
+            "uid": child["metadata"]["uid"],
+        }
+        for child, suffix in zip(made.children(), ("experiment", "workflow", "trigger"), strict=True)
     ]
+
+
+def test_a_child_that_was_made_anew_is_remembered_by_its_new_uid(world: Any) -> None:
+    made = world()
+    made.settle()
+    made.child(CONFIG_MAP)["metadata"]["uid"] = "another"
+    assert made.plan().needed
+    made.settle()
+    assert made.status["generatedResources"][0]["uid"] == "another"
+    assert made.plan().needed is False
+
+
+def test_what_waits_is_reconciling_and_what_needs_a_person_is_stalled(world: Any) -> None:
+    made = world(aiGatewayRef={"name": "missing"})
+    assert made.condition("Reconciling")[:2] == ("True", "GatewayMissing")
+    made.edit(schedule={"cron": "0 0 30 2 *"})
+    assert made.condition("Stalled")[:2] == ("True", "InvalidSchedule")
+    made.edit(schedule=None, aiGatewayRef=None)
+    assert not {"Stalled", "Reconciling"} & {c.type for c in made.plan().report.conditions}
 
 
 @pytest.mark.parametrize(
@@ -117,7 +131,7 @@ def test_the_status_lists_what_there_is(world: Any) -> None:
 )
 def test_only_what_is_said_differently_is_news(status: dict[str, Any], news: bool) -> None:
     report = Report(3, (condition(ConditionType.READY, True, "Reconciled", "Fine."),), (), "http://agent", None)
-    child = ObjectRef(CONFIG_MAP, "testkube", "a")
+    child = generated(ObjectRef(CONFIG_MAP, "testkube", "a"), None)
     report = Report(3, report.conditions, (child,), "http://agent", None)
     run = LastReconciliation(workflow_id="w", run_id="r", time="2026-11-23T00:00:00Z")
     said = {**report.status(ExperimentStatus(), run)["status"], **status}

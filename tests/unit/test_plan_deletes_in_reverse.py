@@ -83,7 +83,7 @@ def test_what_somebody_is_deleting_already_is_waited_for(world: Any) -> None:
 
 def reported(made: Any) -> list[dict[str, str]]:
     """The resources in the status as it will be."""
-    return [resource.model_dump() for resource in made.plan().report.resources]
+    return [resource.model_dump() for resource in made.plan().report.generated]
 
 
 def test_what_is_gone_already_is_not_deleted(world: Any) -> None:

@@ -77,7 +77,9 @@ def said(planned: Plan) -> Any:
     if planned.report is None:
         return None
     conditions = [(c.type, c.status, c.reason, c.message) for c in planned.report.conditions]
-    return conditions, planned.report.generated, planned.report.agent_url
+    # An object that is still to be made has no uid yet.
+    generated = [resource.model_copy(update={"uid": ""}) for resource in planned.report.generated]
+    return conditions, generated, planned.report.agent_url
 
 
 def assert_settles(made: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,14 @@ def settled(world: Any) -> Any:
     return made
 
 
+@pytest.fixture
+def owned(world: Any) -> Any:
+    """Beside its children, which it owns."""
+    made = world("default", **FULL)
+    made.settle()
+    return made
+
+
 def edit(made: Any, resource: Resource, change: Callable[[Any], object]) -> list[str]:
     change(made.child(resource))
     return [str(action) for action in made.plan().actions]
@@ -45,10 +54,6 @@ def edit(made: Any, resource: Resource, change: Callable[[Any], object]) -> list
         (lambda w: w["spec"]["events"][0]["cronjob"].update(cron="* * * * *"), "spec.events[0].cronjob.cron"),
         (lambda w: w["spec"]["container"]["env"].append({"name": "C"}), "spec.container.env"),
         (lambda w: w["spec"]["container"].pop("env"), "spec.container.env"),
-        (lambda w: w["metadata"].pop("ownerReferences"), "metadata.ownerReferences"),
-        (lambda w: w["metadata"]["ownerReferences"].clear(), "metadata.ownerReferences"),
-        (lambda w: w["metadata"]["ownerReferences"][0].update(controller=False), "metadata.ownerReferences"),
-        (lambda w: w["metadata"]["ownerReferences"][0].update(uid="other"), "metadata.ownerReferences"),
         (lambda w: w["metadata"]["labels"].pop(MANAGED_BY), f"metadata.labels[{MANAGED_BY}]"),
         (lambda w: w["metadata"]["labels"].pop(UID_LABEL), f"metadata.labels[{UID_LABEL}]"),
         (
@@ -93,8 +98,6 @@ def test_in_the_other_children_too(
         lambda w: w["metadata"]["labels"].update({"team": "weather"}),
         lambda w: w["metadata"]["annotations"].update({"kubectl.kubernetes.io/restartedAt": "now"}),
         lambda w: w["metadata"].update(finalizers=["other/thing"], resourceVersion="7", managedFields=[{}]),
-        lambda w: w["metadata"]["ownerReferences"].insert(0, {"uid": "theirs", "kind": "Team", "name": "a"}),
-        lambda w: w["metadata"]["ownerReferences"][0].update(extra=1),
     ],
 )
 def test_defaults_and_what_others_add_is_no_drift(settled: Any, change: Callable[[Any], object]) -> None:
@@ -111,26 +114,68 @@ def test_a_deleted_child_is_made_again(settled: Any, resource: Resource) -> None
     assert settled.plan().needed is False
 
 
-def test_a_new_config_map_owns_the_others_again(settled: Any) -> None:
-    del settled.objects[settled.subject.placement.config_map]
-    settled.settle()
-    config_map, *others = settled.children()
-    for child in others:
-        assert [owner["uid"] for owner in child["metadata"]["ownerReferences"]] == [config_map["metadata"]["uid"]]
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda owners: owners.clear(),
+        lambda owners: owners[0].update(controller=False),
+        lambda owners: owners[0].update(uid="other"),
+        lambda owners: owners.append({**owners[0], "uid": "another Experiment's"}),
+    ],
+)
+def test_an_owner_reference_is_repaired(owned: Any, change: Callable[[Any], object]) -> None:
+    before = copy.deepcopy(owned.child(TEST_WORKFLOW)["metadata"]["ownerReferences"])
+    (found,) = edit(owned, TEST_WORKFLOW, lambda w: change(w["metadata"]["ownerReferences"]))
+    assert found == "change TestWorkflow default/weather-workflow (metadata.ownerReferences)"
+    owned.settle()
+    assert owned.child(TEST_WORKFLOW)["metadata"]["ownerReferences"] == before
 
 
-@pytest.mark.parametrize("traces", [("labels",), ("annotations",), ("ownerReferences",), ("labels", "ownerReferences")])
-def test_a_child_that_lost_some_of_its_traces_is_still_ours(settled: Any, traces: tuple[str, ...]) -> None:
-    workflow = settled.child(TEST_WORKFLOW)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda owners: owners.insert(0, {"uid": "theirs", "kind": "Team", "name": "a"}),
+        lambda owners: owners[0].update(extra=1),
+    ],
+)
+def test_owners_that_others_add_are_no_drift(owned: Any, change: Callable[[Any], object]) -> None:
+    assert edit(owned, TEST_WORKFLOW, lambda w: change(w["metadata"]["ownerReferences"])) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda w: w["spec"].update(content={"files": [{"path": "/data/x"}]}), "spec.content.files"),
+        (lambda w: w["spec"]["events"][0]["cronjob"].update(timezone="UTC"), "spec.events[0].cronjob.timezone"),
+        (lambda w: w["spec"]["use"][0]["config"].update(model="gpt-4o"), "spec.use[0].config.model"),
+        (lambda w: w["spec"]["container"]["env"][0].update(valueFrom={"a": 1}), "spec.container.env[0].valueFrom"),
+    ],
+)
+def test_what_somebody_adds_where_this_service_can_write_goes(
+    world: Any, change: Callable[[Any], object], path: str
+) -> None:
+    made = world(**{**FULL, "scenarios": None, "dataset": {"url": "http://data/set.json"}})
+    made.settle()
+    (found,) = edit(made, TEST_WORKFLOW, change)
+    assert found == f"{WORKFLOW} ({path})"
+
+
+@pytest.mark.parametrize(
+    "traces",
+    [("labels",), ("annotations",), ("ownerReferences",), ("labels", "annotations", "ownerReferences")],
+    ids=", ".join,
+)
+def test_a_child_that_lost_its_traces_is_still_ours(owned: Any, traces: tuple[str, ...]) -> None:
+    """The status remembers its uid."""
+    workflow = owned.child(TEST_WORKFLOW)
     for trace in traces:
         del workflow["metadata"][trace]
-    assert [action.ref.resource for action in settled.plan().actions] == [TEST_WORKFLOW]
-    settled.settle()
-    assert settled.plan().needed is False
+    assert [action.ref.resource for action in owned.plan().actions] == [TEST_WORKFLOW]
+    owned.settle()
+    assert owned.plan().needed is False
 
 
 def test_a_field_that_is_not_wanted_any_more_is_applied_away(settled: Any) -> None:
-    """It is not among the fields that are compared, but the digest of what was applied tells."""
     settled.edit(schedule=None, env=None)
     assert "events" in settled.child(TEST_WORKFLOW)["spec"]
     (action,) = (a for a in settled.plan().actions if a.ref.resource == TEST_WORKFLOW)

@@ -88,7 +88,7 @@ def test_a_trigger_that_is_to_wait_no_more_is_changed(world: Any) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     made.edit(trigger={"enabled": True, "waitForRollout": {"enabled": False}})
-    assert made.settle() == [f"change {TRIGGER} (fields that are no longer wanted)"]
+    assert made.settle() == [f"change {TRIGGER} (spec.conditionSpec)"]
     assert "conditionSpec" not in made.child(TEST_TRIGGER)["spec"]
 
 
