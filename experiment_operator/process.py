@@ -45,7 +45,7 @@ def serve(settings: ServiceSettings) -> None:
     """
     logs.configure(settings.log_level, settings.log_format, settings.log_levels)
     with _observed(settings) as pulse, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_until_told(settings, pulse))
+        runner.run(_run_until_signal(settings, pulse))
     # A process that ran a Temporal worker may otherwise crash while the interpreter is torn down (SDK issue 300).
     gc.collect()
 
@@ -62,7 +62,7 @@ def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
         yield pulse
 
 
-async def _until_told(settings: ServiceSettings, pulse: Pulse) -> None:
+async def _run_until_signal(settings: ServiceSettings, pulse: Pulse) -> None:
     running = asyncio.create_task(_serve(settings, pulse))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

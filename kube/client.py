@@ -155,9 +155,9 @@ class KubeClient:
         path = _collection(resource, ref.namespace)
         return await self._request(f"create {ref}", resource.plural, path, _WRITE, obj)
 
-    async def ask(self, resource: Resource, question: Object) -> Object:
-        """POST of what is answered and not stored, like a TokenReview; returns it with its `status`."""
-        body = {"apiVersion": resource.api_version, "kind": resource.kind, **question}
+    async def create_review(self, resource: Resource, review: Object) -> Object:
+        """Create what is answered and not stored, like a TokenReview; returns it with its `status`."""
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, **review}
         return await self._request(f"create {resource}", resource.plural, _collection(resource, ""), {}, body)
 
     async def apply(self, resource: Resource, obj: Object, live: Object) -> Object:
@@ -169,7 +169,7 @@ class KubeClient:
         ref = ref_of(resource, obj)
         created_by = _own_update_entry(live)
         if created_by is not None:
-            live = await self._hand_over_to_apply(ref, live, created_by)
+            live = await self._upgrade_managed_fields(ref, live, created_by)
         guard = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
         body = obj | {"metadata": obj["metadata"] | guard}
         query = _WRITE | {"force": "true"}
@@ -203,7 +203,7 @@ class KubeClient:
         answer = await self._request(f"delete {ref}", ref.resource.plural, _path_of(ref), {}, options)
         return answer if (answer.get("metadata") or {}).get("finalizers") else None
 
-    async def _hand_over_to_apply(self, ref: ObjectRef, live: Object, index: int) -> Object:
+    async def _upgrade_managed_fields(self, ref: ObjectRef, live: Object, index: int) -> Object:
         """Turn the managedFields entry that `create` left into one of apply's.
 
         A POST is recorded as operation Update, and apply removes only fields that an Apply entry owns: without this, a

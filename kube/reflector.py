@@ -109,7 +109,7 @@ class Reflector:
         plural, since = self.source.resource.plural, datetime.now(UTC)
         with (
             metrics.CACHE_OBJECTS.of(lambda: len(self._objects), plural),
-            metrics.CACHE_SILENCE.of(lambda: _seconds_since(max(self.as_of, since)), plural),
+            metrics.CACHE_STALENESS.of(lambda: _seconds_since(max(self.as_of, since)), plural),
         ):
             await self._run()
 

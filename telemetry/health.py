@@ -42,7 +42,7 @@ class Pulse:
         self._beat = time.monotonic()
         self._loop_thread = threading.get_ident()
         self._complained = 0.0
-        metrics.LOOP_SILENCE.set_function(lambda: self.silence)
+        metrics.LOOP_LAG.set_function(lambda: self.silence)
 
     async def run(self) -> None:
         """Beats until cancelled."""

@@ -53,7 +53,7 @@ HTTP_REQUEST_SECONDS = Histogram(
     buckets=_CALL_SECONDS,
 )
 READY = Gauge(f"{_PREFIX}_ready", "Whether a source of this process is there (1) or missing (0)", ["source"])
-LOOP_SILENCE = Gauge(f"{_PREFIX}_event_loop_silence_seconds", "Time since the event loop last came round")
+LOOP_LAG = Gauge(f"{_PREFIX}_event_loop_lag_seconds", "Time since the event loop last came round")
 
 
 @contextmanager
@@ -110,8 +110,8 @@ def sample() -> None:
 
 
 CACHE_OBJECTS = Sampled(Gauge(f"{_PREFIX}_cache_objects", "Objects held in caches", ["resource"]), sum)
-CACHE_SILENCE = Sampled(
-    Gauge(f"{_PREFIX}_cache_silence_seconds", "Time since the API server was last heard about it", ["resource"]), max
+CACHE_STALENESS = Sampled(
+    Gauge(f"{_PREFIX}_cache_staleness_seconds", "Time since the API server was last heard about it", ["resource"]), max
 )
 QUEUE_DEPTH = Sampled(Gauge(f"{_PREFIX}_queue_depth", "Experiments that wait to be judged"), sum)
 QUEUE_OLDEST = Sampled(Gauge(f"{_PREFIX}_queue_oldest_seconds", "How long the first of them has waited"), max)

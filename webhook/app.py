@@ -118,7 +118,7 @@ class _Webhook:
         if subject.being_deleted:
             return Review()
         said = self._review(subject)
-        if said.problems and (found := await self._unheard(subject)):
+        if said.problems and (found := await self._read_through(subject)):
             said = self._review(subject, found)
         if said.problems and old is not None:
             said = said.since(self._review(Subject.of(old, self._options)))
@@ -131,7 +131,7 @@ class _Webhook:
         snapshot = replace(snapshot, objects={**snapshot.objects, **unheard})
         return review(snapshot, agent_check=self._agent_check)
 
-    async def _unheard(self, subject: Subject) -> Mapping[ObjectRef, Object]:
+    async def _read_through(self, subject: Subject) -> Mapping[ObjectRef, Object]:
         """What exists and has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
         if subject.spec is None:
             return _NOTHING

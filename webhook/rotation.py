@@ -94,7 +94,7 @@ class WebhookCertificates:
         """Until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._caches.run())
-            await self._lease.lead(self._see_to_it)
+            await self._lease.lead(self._rotation_loop)
 
     def _observe(self, change: Change) -> None:
         self._changed.set()
@@ -117,7 +117,7 @@ class WebhookCertificates:
             self._served = pair
             self._ready.set()
 
-    async def _see_to_it(self) -> None:
+    async def _rotation_loop(self) -> None:
         """Looks at everything when something has changed or is due; ever more slowly when others keep changing it."""
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:

@@ -108,7 +108,7 @@ class ByKubernetes:
     async def _ask(self, resource: Resource, spec: Object) -> Object:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS), self._at_once:
-                status: Object = (await self._client.ask(resource, {"spec": spec}))["status"]
+                status: Object = (await self._client.create_review(resource, {"spec": spec}))["status"]
         except (KubeError, TimeoutError) as error:
             words = str(error) or f"nothing within {_PATIENCE_SECONDS:g} s"
             log.warning("the API server does not say who may do what", question=resource.kind, error=words)

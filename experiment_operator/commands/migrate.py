@@ -77,7 +77,7 @@ def migrate(chosen: Migrate) -> int:
 async def take_over(chosen: Migrate) -> int:
     """Prints what it does. Returns the exit code: 0, or 1 while the Go operator still runs. Raises `KubeError`."""
     async with await KubeClient.connect(chosen.kubeconfig) as kube:
-        if not chosen.ignore_go_operator and (running := [words async for words in _signs_of_life(kube)]):
+        if not chosen.ignore_go_operator and (running := [words async for words in _running_instances(kube)]):
             print("\n".join(running), file=sys.stderr)
             if not chosen.dry_run:
                 print("Nothing was changed: the Go operator would undo it.", file=sys.stderr)
@@ -92,7 +92,7 @@ async def take_over(chosen: Migrate) -> int:
     return 0
 
 
-async def _signs_of_life(kube: KubeClient) -> AsyncIterator[str]:
+async def _running_instances(kube: KubeClient) -> AsyncIterator[str]:
     """Deployments of the Go operator that have, or are to have, a pod, and its Lease while somebody renews it."""
     for deployment in await kube.list(_DEPLOYMENT):
         containers = deployment["spec"]["template"]["spec"]["containers"]

@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from experiment_operator import logs, settings
 from experiment_operator.doctor import kubernetes, templates, temporal, testkube, webhook
-from experiment_operator.doctor.report import Check, Finding, Patient, Verdict, fault, ok, unchecked
+from experiment_operator.doctor.report import Check, Finding, DoctorContext, Verdict, fault, ok, unchecked
 from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError
@@ -80,7 +80,7 @@ async def examine(role: str) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         unsound: set[str] = set()
         try:
-            patient = Patient(_ROLES[role](), stack)
+            context = DoctorContext(_ROLES[role](), stack)
             yield ok(_SETTINGS, f"those of {role} can be used")
         except ValidationError as error:
             unsound.add(_SETTINGS)
@@ -95,16 +95,16 @@ async def examine(role: str) -> AsyncIterator[Finding]:
                 unsound.add(check.name)
                 yield unchecked(check.name, f"needs {missing[0]}")
                 continue
-            async for finding in _bounded(check, patient):
+            async for finding in _bounded(check, context):
                 if finding.verdict == Verdict.FAULT:
                     unsound.add(check.name)
                 yield finding
 
 
-async def _bounded(check: Check, patient: Patient) -> AsyncIterator[Finding]:
+async def _bounded(check: Check, context: DoctorContext) -> AsyncIterator[Finding]:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            found = [finding async for finding in check.make(patient)]
+            found = [finding async for finding in check.make(context)]
     except TimeoutError:
         found = [fault(check.name, f"no answer within {_PATIENCE_SECONDS:g} s", "look at the network in between")]
     except ProxyError as error:

@@ -12,7 +12,7 @@ import yaml
 
 from crds import experiment_crd as bundled_crd
 from experiment_operator import rbac
-from experiment_operator.doctor.report import Finding, Findings, Patient, fault, ok, warning
+from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, warning
 from experiment_operator.rbac import Permission
 from experiments.drift import differences
 from experiments.options import OWN_NAMESPACE
@@ -39,24 +39,24 @@ _INSTALL_TESTKUBE = "install Testkube"
 _AT_ONCE = 16
 
 
-async def api_server(patient: Patient) -> Findings:
+async def api_server(context: DoctorContext) -> Findings:
     try:
-        patient.kube = await patient.stack.enter_async_context(await KubeClient.connect(patient.chosen.kubeconfig))
-        version = await patient.kube.discover("/version")
-        who = await patient.kube.ask(_SELF_REVIEW, {})
+        context.kube = await context.stack.enter_async_context(await KubeClient.connect(context.chosen.kubeconfig))
+        version = await context.kube.discover("/version")
+        who = await context.kube.create_review(_SELF_REVIEW, {})
     except KubeError as error:
         yield fault("API server", str(error), "KUBECONFIG has to lead to one that runs, as a user whom it knows")
     else:
-        yield ok("API server", f"{version['gitVersion']} takes this for {who['status']['userInfo']['username']}")
+        yield ok("API server", f"{version['gitVersion']}, authenticated as {who['status']['userInfo']['username']}")
 
 
-async def permissions(patient: Patient) -> Findings:
+async def permissions(context: DoctorContext) -> Findings:
     """One line for each resource in each namespace."""
     verbs: defaultdict[Permission, list[str]] = defaultdict(list)
-    for permission in sorted(rbac.permissions(patient.chosen)):
+    for permission in sorted(rbac.permissions(context.chosen)):
         verbs[_without_verb(permission)].append(permission.verb)
     at_once = asyncio.Semaphore(_AT_ONCE)
-    for finding in await asyncio.gather(*(_permission(patient.kube, at_once, *each) for each in verbs.items())):
+    for finding in await asyncio.gather(*(_permission(context.kube, at_once, *each) for each in verbs.items())):
         yield finding
 
 
@@ -71,7 +71,7 @@ async def _permission(kube: KubeClient, at_once: asyncio.Semaphore, on: Permissi
     for verb in verbs:
         async with at_once:
             spec = {"resourceAttributes": {**asked, "namespace": on.namespace, "verb": verb}}
-            if not (await kube.ask(_ACCESS_REVIEW, {"spec": spec}))["status"]["allowed"]:
+            if not (await kube.create_review(_ACCESS_REVIEW, {"spec": spec}))["status"]["allowed"]:
                 refused.append(verb)
     what = f"{on.resource}.{on.group}" if on.group else on.resource
     name = " ".join(filter(None, ("permission", what, on.name, on.namespace and f"in {on.namespace}")))
@@ -80,17 +80,17 @@ async def _permission(kube: KubeClient, at_once: asyncio.Semaphore, on: Permissi
     return ok(name, f"may {', '.join(verbs)}")
 
 
-async def experiment_crd(patient: Patient) -> Findings:
+async def experiment_crd(context: DoctorContext) -> Findings:
     name = f"CRD {EXPERIMENT.plural}.{GROUP}"
     live: Object | None
     try:
-        live = await patient.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
+        live = await context.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
     except NotFound:
         yield fault(name, "is not installed", _APPLY_CRD)
         return
     except Forbidden:
         live = None
-    if missing := await _missing(patient.kube, EXPERIMENT):
+    if missing := await _missing(context.kube, EXPERIMENT):
         yield fault(name, missing, _APPLY_CRD)
         return
     if live is None:
@@ -104,18 +104,18 @@ async def experiment_crd(patient: Patient) -> Findings:
         yield ok(name, "is that of this version")
 
 
-async def testkube(patient: Patient) -> Findings:
+async def testkube(context: DoctorContext) -> Findings:
     for resource in (TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, TEST_TRIGGER):
-        missing = await _missing(patient.kube, resource)
+        missing = await _missing(context.kube, resource)
         name = _crd_name(resource)
         yield fault(name, missing, _INSTALL_TESTKUBE) if missing else ok(name, f"serves {resource.api_version}")
-    namespace = patient.chosen.options.testkube_namespace
+    namespace = context.chosen.options.testkube_namespace
     if namespace == OWN_NAMESPACE:
         yield ok("Testkube namespace", "each Experiment's own")
         return
     name = "Testkube namespace"
     try:
-        found = await patient.kube.get(ObjectRef(_NAMESPACE, "", namespace))
+        found = await context.kube.get(ObjectRef(_NAMESPACE, "", namespace))
     except NotFound:
         yield fault(name, f"{namespace} does not exist", "set TESTKUBE_NAMESPACE to where Testkube is installed")
     except Forbidden:
@@ -127,9 +127,9 @@ async def testkube(patient: Patient) -> Findings:
             yield ok(name, f"{namespace} exists")
 
 
-async def agent_runtime(patient: Patient) -> Findings:
+async def agent_runtime(context: DoctorContext) -> Findings:
     for resource in (AGENT, AI_GATEWAY):
-        missing = await _missing(patient.kube, resource)
+        missing = await _missing(context.kube, resource)
         advice = "install the agent runtime, or leave it so if agents are deployed without it"
         name = _crd_name(resource)
         yield warning(name, missing, advice) if missing else ok(name, f"serves {resource.api_version}")

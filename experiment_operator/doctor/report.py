@@ -55,7 +55,7 @@ def unchecked(name: str, why: str) -> Finding:
 
 
 @dataclass(slots=True)
-class Patient:
+class DoctorContext:
     """What is examined. The two clients come from the checks that connect, and close with `stack`."""
 
     chosen: ReconcilingSettings
@@ -72,4 +72,4 @@ class Check(NamedTuple):
 
     name: str
     needs: tuple[str, ...]
-    make: Callable[[Patient], Findings]
+    make: Callable[[DoctorContext], Findings]

@@ -6,7 +6,7 @@ can set. So what is found is about this template, and about nothing that an Expe
 
 from __future__ import annotations
 
-from experiment_operator.doctor.report import Finding, Findings, Patient, fault, ok, warning
+from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, warning
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.plan import Plan, plan
 from experiments.resources import EXPERIMENT
@@ -27,11 +27,11 @@ _ANYTHING = {
 }
 
 
-async def templates(patient: Patient) -> Findings:
-    options = patient.chosen.options
-    for namespace in await namespaces(patient.kube, options):
+async def templates(context: DoctorContext) -> Findings:
+    options = context.chosen.options
+    for namespace in await namespaces(context.kube, options):
         for phase, ref in _subject(namespace, "dataset.url", options).templates.items():
-            yield await _examine(patient.kube, options, phase, ref)
+            yield await _examine(context.kube, options, phase, ref)
 
 
 async def namespaces(kube: KubeClient, options: Options) -> list[str]:

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from experiment_operator.doctor.report import Findings, Patient, fault, ok, warning
+from experiment_operator.doctor.report import Findings, DoctorContext, fault, ok, warning
 from temporal.client import connect
 
 _CALL = timedelta(seconds=5)
@@ -23,12 +23,12 @@ _SHORT_RETENTION = timedelta(days=3)
 _KINDS = {"workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 
 
-async def server(patient: Patient) -> Findings:
+async def server(context: DoctorContext) -> Findings:
     address = ""
     try:
-        patient.temporal = await connect(lazy=True)
-        address = patient.temporal.service_client.config.target_host
-        info = await patient.temporal.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_CALL)
+        context.temporal = await connect(lazy=True)
+        address = context.temporal.service_client.config.target_host
+        info = await context.temporal.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_CALL)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises about settings, files, TLS or the connection
         words = f"{address} does not answer: {error}" if address else str(error)
         advice = "set TEMPORAL_ADDRESS, with TEMPORAL_TLS or TEMPORAL_API_KEY where it wants them"
@@ -37,10 +37,10 @@ async def server(patient: Patient) -> Findings:
         yield ok("Temporal", f"{info.server_version} at {address}")
 
 
-async def namespace(patient: Patient) -> Findings:
-    name = patient.temporal.namespace
+async def namespace(context: DoctorContext) -> Findings:
+    name = context.temporal.namespace
     try:
-        found = await patient.temporal.workflow_service.describe_namespace(
+        found = await context.temporal.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=name), timeout=_CALL
         )
     except RPCError as error:
@@ -59,10 +59,10 @@ async def namespace(patient: Patient) -> Findings:
         yield ok("Temporal retention", words)
 
 
-async def task_queue(patient: Patient) -> Findings:
+async def task_queue(context: DoctorContext) -> Findings:
     """Temporal knows of a worker for as long as five minutes after its last question for work."""
-    queue = patient.chosen.temporal_task_queue
-    described = {kind: await _describe_queue(patient, queue, number) for kind, number in _KINDS.items()}
+    queue = context.chosen.temporal_task_queue
+    described = {kind: await _describe_queue(context, queue, number) for kind, number in _KINDS.items()}
     advice = "start a worker; its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here"
     if idle := [kind for kind, found in described.items() if not found.pollers]:
         yield fault("task queue", f"nobody works on {' or '.join(idle)} of {queue}", advice)
@@ -78,11 +78,13 @@ async def task_queue(patient: Patient) -> Findings:
         yield fault("task queue", f"new runs on {queue} go to {whose}, of which none works there", advice)
 
 
-async def _describe_queue(patient: Patient, queue: str, kind: TaskQueueType.ValueType) -> DescribeTaskQueueResponse:
+async def _describe_queue(
+    context: DoctorContext, queue: str, kind: TaskQueueType.ValueType
+) -> DescribeTaskQueueResponse:
     request = DescribeTaskQueueRequest(
-        namespace=patient.temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        namespace=context.temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
-    return await patient.temporal.workflow_service.describe_task_queue(request, timeout=_CALL)
+    return await context.temporal.workflow_service.describe_task_queue(request, timeout=_CALL)
 
 
 def _version(worker: PollerInfo) -> tuple[str, str]:

@@ -5,7 +5,7 @@ Its kinds and namespace are in `kubernetes`, the phase templates in `templates`.
 
 from __future__ import annotations
 
-from experiment_operator.doctor.report import Finding, Findings, Patient, fault, ok, unchecked, warning
+from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, unchecked, warning
 from experiment_operator.doctor.templates import namespaces
 from experiments.options import OWN_NAMESPACE
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
@@ -24,11 +24,11 @@ _SYNCHRONISE = f"set {_SYNCHRONISATION}=true for Testkube's agent, or connect it
 _NOTHING_RUNS = "it takes TestWorkflows from there, not from this cluster: Experiments are Ready, and nothing runs"
 
 
-async def control_plane(patient: Patient) -> Findings:
+async def control_plane(context: DoctorContext) -> Findings:
     """Look for agents that are connected to a control plane, and read custom resources only if they are told to."""
-    for namespace in await namespaces(patient.kube, patient.chosen.options):
+    for namespace in await namespaces(context.kube, context.chosen.options):
         try:
-            deployments = await patient.kube.list(_DEPLOYMENT, namespace=namespace)
+            deployments = await context.kube.list(_DEPLOYMENT, namespace=namespace)
         except Forbidden:
             yield unchecked(_CONTROL_PLANE, f"Deployments in {namespace} may not be listed")
             continue
@@ -62,25 +62,25 @@ def _is_set(variable: Object) -> bool:
     return bool(variable.get("value") or variable.get("valueFrom"))
 
 
-async def api(patient: Patient) -> Findings:
+async def api(context: DoctorContext) -> Findings:
     """Ask Testkube's API whether it is there, and whether it knows a TestWorkflow that is in the cluster."""
-    url = patient.chosen.testkube_api_url
+    url = context.chosen.testkube_api_url
     if url is None:
         yield ok(_API, "TESTKUBE_API_URL is not set: executions of a deleted Experiment are not stopped")
         return
     async with TestkubeClient(str(url)) as client:
         try:
-            yield await _same_testkube(patient, client, await client.info())
+            yield await _same_testkube(context, client, await client.info())
         except TestkubeError as error:
             advice = "set TESTKUBE_API_URL to Testkube's API server, or to nothing; a NetworkPolicy may be in between"
             yield warning(_API, str(error), advice)
 
 
-async def _same_testkube(patient: Patient, client: TestkubeClient, info: Info) -> Finding:
-    namespace, connected = patient.chosen.options.testkube_namespace, info.context == "cloud"
-    workflow = "" if namespace == OWN_NAMESPACE else await _oldest_workflow(patient.kube, namespace)
+async def _same_testkube(context: DoctorContext, client: TestkubeClient, info: Info) -> Finding:
+    namespace, connected = context.chosen.options.testkube_namespace, info.context == "cloud"
+    workflow = "" if namespace == OWN_NAMESPACE else await _oldest_workflow(context.kube, namespace)
     known = bool(workflow) and await client.has_workflow(workflow)
-    if workflow and not known and workflow == await _oldest_workflow(patient.kube, namespace):  # and was not deleted
+    if workflow and not known and workflow == await _oldest_workflow(context.kube, namespace):  # and was not deleted
         words = f"does not know TestWorkflow {workflow}, which is in {namespace}"
         if connected:
             return fault(_API, f"{words}; it is connected to a control plane, and {_NOTHING_RUNS}", _SYNCHRONISE)
@@ -89,7 +89,7 @@ async def _same_testkube(patient: Patient, client: TestkubeClient, info: Info) -
     if connected and not known:
         words = f"is connected to a control plane; without {_SYNCHRONISATION}=true"
         return warning(_API, f"{words} {_NOTHING_RUNS}", _SYNCHRONISE)
-    return ok(_API, f"{info.version} answers at {patient.chosen.testkube_api_url}")
+    return ok(_API, f"{info.version} answers at {context.chosen.testkube_api_url}")
 
 
 async def _oldest_workflow(kube: KubeClient, namespace: str) -> str:
@@ -99,12 +99,12 @@ async def _oldest_workflow(kube: KubeClient, namespace: str) -> str:
     return str(oldest["metadata"]["name"]) if oldest else ""
 
 
-async def triggers(patient: Patient) -> Findings:
+async def triggers(context: DoctorContext) -> Findings:
     """Look for TestTriggers, whoever made them, that start a TestWorkflow which does not exist."""
-    for namespace in await namespaces(patient.kube, patient.chosen.options):
+    for namespace in await namespaces(context.kube, context.chosen.options):
         try:
-            found = await patient.kube.list(TEST_TRIGGER, namespace=namespace)
-            workflows = await patient.kube.list(TEST_WORKFLOW, namespace=namespace)
+            found = await context.kube.list(TEST_TRIGGER, namespace=namespace)
+            workflows = await context.kube.list(TEST_WORKFLOW, namespace=namespace)
         except Forbidden as error:
             yield unchecked(_TRIGGERS, str(error))
             continue

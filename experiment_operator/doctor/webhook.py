@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
-from experiment_operator.doctor.report import Finding, Findings, Patient, fault, ok, unchecked, warning
+from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
 from kube.errors import Forbidden, NotFound
 from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
@@ -18,28 +18,28 @@ _RENEWED_BEFORE = timedelta(days=14)
 _SEE_TO_IT = "look at the log of an api with WEBHOOK on, which keeps it, or of cert-manager where that does"
 
 
-async def webhook(patient: Patient) -> Findings:
+async def webhook(context: DoctorContext) -> Findings:
     try:
-        found = await patient.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", WEBHOOK_CONFIGURATION))
+        found = await context.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", WEBHOOK_CONFIGURATION))
     except NotFound:
-        yield _absent(patient)
+        yield _absent(context)
         return
     except Forbidden:
         yield warning("webhook", f"ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION} may not be read")
         return
     for hook in found["webhooks"]:
         yield ok("webhook", f"{hook['name']} is asked; when it does not answer: {hook['failurePolicy']}")
-        yield await _certificate(patient, hook["clientConfig"])
+        yield await _certificate(context, hook["clientConfig"])
 
 
-def _absent(patient: Patient) -> Finding:
-    if isinstance(patient.chosen, Api) and patient.chosen.webhook:
+def _absent(context: DoctorContext) -> Finding:
+    if isinstance(context.chosen, Api) and context.chosen.webhook:
         words = f"WEBHOOK is on, but there is no ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION}"
         return warning("webhook", words, "kubectl apply -f deploy/webhook")
     return ok("webhook", "not installed; what it would refuse, the status says")
 
 
-async def _certificate(patient: Patient, config: Object) -> Finding:
+async def _certificate(context: DoctorContext, config: Object) -> Finding:
     """The one in the Secret that the api keeps, judged as the API server does when it calls."""
     if not config.get("caBundle"):
         return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _SEE_TO_IT)
@@ -47,7 +47,7 @@ async def _certificate(patient: Patient, config: Object) -> Finding:
     host = f"{service['name']}.{service['namespace']}.svc" if service else urlsplit(config["url"]).hostname or ""
     ref = ObjectRef(SECRET, service["namespace"] if service else own_namespace(), WEBHOOK)
     try:
-        data = (await patient.kube.get(ref)).get("data", {})
+        data = (await context.kube.get(ref)).get("data", {})
     except (NotFound, Forbidden) as error:
         return unchecked(_CERTIFICATE, str(error))
     now = datetime.now(UTC)

@@ -66,7 +66,7 @@ async def running_stack() -> AsyncIterator[Stack]:
     async with AsyncExitStack() as ends:
         cluster = await ends.enter_async_context(LocalCluster.start())
         await cluster.install(Path(crds.__path__[0]))
-        await _furnish(cluster)
+        await _install_prerequisites(cluster)
         print("Starting the service: watcher, worker and api in one process ...")
         service, api_url = await on_free_ports(2, lambda ports: _start_service(ends, cluster, *ports))
         try:
@@ -78,7 +78,7 @@ async def running_stack() -> AsyncIterator[Stack]:
             raise group.exceptions[0] from None
 
 
-async def _furnish(cluster: LocalCluster) -> None:
+async def _install_prerequisites(cluster: LocalCluster) -> None:
     """What an installation has before the first Experiment. The Agent says where it answers, as its runtime would."""
     for namespace in (TESTKUBE_NAMESPACE, NAMESPACE, OWN_NAMESPACE):
         await cluster.kubectl("create", "namespace", namespace)
@@ -152,13 +152,13 @@ def run(work: Coroutine[Any, Any, None]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # whoever reads this through a pipe wants to follow
     try:
-        return asyncio.run(_until_told(work))
+        return asyncio.run(_run_until_signal(work))
     except (LocalClusterError, StackError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> int:
+async def _run_until_signal(work: Coroutine[Any, Any, None]) -> int:
     """The first signal cancels `work`; any other comes while it cleans up, and must not keep it from that."""
     task = asyncio.create_task(work)
     told: list[signal.Signals] = []

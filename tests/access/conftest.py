@@ -160,10 +160,10 @@ class Asking(KubeClient):
     asked: list[tuple[str, dict[str, Any]]]
     gate: asyncio.Event
 
-    async def ask(self, resource: Any, question: Any) -> Any:
+    async def create_review(self, resource: Any, question: Any) -> Any:
         self.asked.append((resource.kind, question["spec"]))
         await self.gate.wait()
-        return await super().ask(resource, question)
+        return await super().create_review(resource, question)
 
     def count(self, kind: str) -> int:
         return sum(asked == kind for asked, _ in self.asked)

@@ -72,7 +72,7 @@ def test_a_loop_that_hangs_is_noticed_while_it_hangs_and_forgiven_afterwards():
         while _get(port, "/healthz")[0] == 200:
             pass
         assert _get(port, "/healthz") == (503, "the event loop hangs\n")
-        assert "experiment_operator_event_loop_silence_seconds" in _get(port, "/metrics")[1]
+        assert "experiment_operator_event_loop_lag_seconds" in _get(port, "/metrics")[1]
         [complaint] = said
         assert complaint["event"] == "the event loop hangs"
         assert "held.wait()  # what nobody should do" in complaint["at"]
