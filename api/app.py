@@ -6,7 +6,7 @@ from temporalio.client import Client
 
 from api.auth.kubernetes import Access
 from api.config import ApiConfig
-from api.dependencies import Parts
+from api.dependencies import AppState
 from api.events import endpoints as live
 from api.events.broadcast import Broadcast
 from api.experiments import endpoints as experiments
@@ -27,7 +27,7 @@ Errors are problems as in RFC 9457: `application/problem+json` with a stable `ty
 
 
 def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConfig) -> DescribedApi:
-    """`caches` must cover `sources` and `name_sources` and be run by the caller."""
+    """Put the application together. `caches` must cover `sources` and `name_sources` and be run by the caller."""
     app = DescribedApi(
         title="experiment-operator",
         version="v1",
@@ -41,7 +41,7 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
     start = starter(temporal, config.task_queue)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
-    Parts(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)
+    AppState(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)
     app.add_middleware(CacheControl)
     app.add_middleware(HeadAsGet)
     problems.install(app)

@@ -1,4 +1,4 @@
-"""What the routes share, as FastAPI dependencies: the process's caches and its view of Temporal.
+"""What the routes share, as a FastAPI dependency: the process's caches and its view of Temporal.
 
 All of it runs on the event loop (`async def`): the caches belong to it.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request
 
 from api.auth.kubernetes import Access
-from api.http.problems import CachesNotFilled, NotFound
+from api.http.problems import CachesNotFilled, NoSuchResource
 from api.reconciliations.visibility import Runs
 from experiments.admission import AgentCheck
 from experiments.options import Options
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class AppState:
     """What the process has, for all requests."""
 
     caches: Caches
@@ -39,39 +39,28 @@ class Parts:
     broadcast: Broadcast
 
     def install(self, app: FastAPI) -> None:
-        app.state.parts = self
+        """Make it what the routes of `app` share."""
+        app.state.shared = self
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+async def _state(request: Request) -> AppState:
+    state: AppState = request.app.state.shared
+    return state
 
 
-TheParts = Annotated[Parts, Depends(_parts)]
-
-
-async def _caches(parts: TheParts) -> Caches:
-    return parts.caches
-
-
-async def _runs(parts: TheParts) -> Runs:
-    return parts.runs
-
-
-TheCaches = Annotated[Caches, Depends(_caches)]
-TheRuns = Annotated[Runs, Depends(_runs)]
+State = Annotated[AppState, Depends(_state)]
 
 
 def require_experiment(caches: Caches, namespace: str, name: str) -> Object:
-    """Raises NotFound, or CachesNotFilled while nobody can tell."""
+    """Return the Experiment. Raises NoSuchResource, or CachesNotFilled while nobody can tell."""
     require_filled(caches)
     obj = caches.get(ObjectRef(EXPERIMENT, namespace, name))
     if obj is None:
-        raise NotFound(f"There is no Experiment {namespace}/{name}.")
+        raise NoSuchResource(f"There is no Experiment {namespace}/{name}.")
     return obj
 
 
 def require_filled(caches: Caches) -> None:
-    """Raises CachesNotFilled."""
+    """Raise CachesNotFilled before the first list of Experiments is in."""
     if not caches.synced:
         raise CachesNotFilled("This process has not listed the Experiments yet; ask again in a few seconds.")

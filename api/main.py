@@ -32,7 +32,7 @@ async def run_api(
     config: ApiConfig,
     beside: Callable[[Caches], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
-    """Serves until cancelled; requests under way then have a few seconds to end.
+    """Serve until cancelled; requests under way then have a few seconds to end.
 
     Listens from the first second on, and /readyz tells when the caches are filled. Raises OSError when it cannot
     listen on `host` and `port`, and `tls.TlsError`. What runs `beside` the api has its caches.
@@ -42,17 +42,17 @@ async def run_api(
     context = Certificate(config.tls_dir).context if config.tls_dir else None
     async with serving(_for_browsers(app, config.cors_origins), config.host, config.port, context) as port:
         log.info("api listens", host=config.host, port=port, tls=context is not None)
-        with contextlib.closing(app.state.parts.broadcast):  # streams would last for ever
+        with contextlib.closing(app.state.shared.broadcast):  # streams would last for ever
             needs("api", caches.missing)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(caches.run())
-                tasks.create_task(_spare_from_collection(caches))
+                tasks.create_task(_freeze_gc(caches))
                 if beside:
                     tasks.create_task(beside(caches))
 
 
-async def _spare_from_collection(caches: Caches) -> None:
-    """What is cached stays. To walk through it now and then would keep all requests waiting for 100 ms."""
+async def _freeze_gc(caches: Caches) -> None:
+    """Spare what is cached from garbage collection: to walk through it would keep all requests waiting for 100 ms."""
     await caches.wait_synced()
     gc.collect()
     gc.freeze()
@@ -66,7 +66,7 @@ def _access(client: KubeClient, config: ApiConfig) -> Access:
 
 
 def _for_browsers(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """Around the whole application, so that a page can also read what went wrong."""
+    """Wrap the whole application, so that a page can also read what went wrong."""
     if not origins:
         return app
     return CORSMiddleware(

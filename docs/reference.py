@@ -94,7 +94,7 @@ def settings() -> str:
 def errors() -> str:
     leaves = [kind for kind in _below(Refusal) if not kind.__subclasses__()]
     rows = [
-        _cells(str(kind.status), f"`{kind.__name__}`", inspect.getdoc(kind) or "")
+        _cells(str(kind.status), f"`{kind.code}`", inspect.getdoc(kind) or "")
         for kind in sorted(leaves, key=lambda kind: (kind.status, kind.__name__))
     ]
     return "\n".join(["| status | `type` ends in | when |", "|---|---|---|", *rows])

@@ -7,7 +7,7 @@ UI; objects are read again where they are needed.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 WORKFLOW_TYPE = "ReconcileExperiment"
@@ -186,21 +186,36 @@ class StatusRequest:
         return summary(f"write status of {self.target}")
 
 
-def memo(target: Target, reasons: list[str], result: Result | None = None) -> dict[str, Any]:
-    """What lists and filters know of a run without opening its history; `result` once it has ended.
+@dataclass(frozen=True, slots=True)
+class RunMemo:
+    """What lists and filters know of a run without opening its history.
 
-    Of a result that is too long there is the outcome, and no message.
+    `experiment` is for who reads it in Temporal's UI. There is an `outcome` once the run has ended, and what else is in
+    its result where that is not too long.
     """
-    noted: dict[str, Any] = {
-        "experiment": f"{target.namespace}/{target.name}",
-        "reasons": [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]],
-    }
-    if result:
-        noted["outcome"] = result.outcome
-        told = {"message": result.message, "reasons": result.reasons, "changes": result.changes}
-        if len(json.dumps(told, ensure_ascii=False).encode()) <= _BYTES_OF_A_RESULT:
-            noted |= told
-    return noted
+
+    experiment: str = ""
+    reasons: list[str] = field(default_factory=list)
+    outcome: str = ""
+    message: str = ""
+    changes: list[str] = field(default_factory=list)
+
+    def to_memo(self) -> dict[str, Any]:
+        """Leave out what is empty."""
+        return {key: value for key, value in asdict(self).items() if value}
+
+
+def memo(target: Target, reasons: list[str], result: Result | None = None) -> dict[str, Any]:
+    """Note what is known of a run as it begins, or goes on as a new one; with `result`, as it ends."""
+    experiment = f"{target.namespace}/{target.name}"
+    in_brief = [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]]
+    if result is None:
+        return RunMemo(experiment, in_brief).to_memo()
+    whole = RunMemo(experiment, result.reasons, result.outcome, result.message, result.changes)
+    told = {"message": whole.message, "reasons": whole.reasons, "changes": whole.changes}
+    if len(json.dumps(told, ensure_ascii=False).encode()) <= _BYTES_OF_A_RESULT:
+        return whole.to_memo()
+    return RunMemo(experiment, in_brief, result.outcome).to_memo()
 
 
 def summary(text: str) -> str:

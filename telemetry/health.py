@@ -25,12 +25,25 @@ _WEDGED_SECONDS = 20.0
 _needs: dict[str, Callable[[], Sequence[str]]] = {}
 
 
-def needs(source: str, missing: Callable[[], Sequence[str]]) -> None:
-    """This process is ready only while `missing` is empty; else it says in words what `source` lacks.
+def needs(source: str, lacks: Callable[[], Sequence[str]]) -> None:
+    """Have this process ready only while `lacks` is empty; else it says in words what `source` lacks.
 
     It is called on the event loop. Replaces what was said of `source` before.
     """
-    _needs[source] = missing
+    _needs[source] = lacks
+
+
+def missing() -> tuple[str, ...]:
+    """Say what this process lacks, in words, and count it; empty where it is ready.
+
+    To be called on the event loop, as also the api does for its own `/readyz`.
+    """
+    found: list[str] = []
+    for source, lacks in _needs.items():
+        words = lacks()
+        metrics.READY.labels(source).set(not words)
+        found += [f"{source}: {each}" for each in words]
+    return tuple(found)
 
 
 class Pulse:
@@ -49,7 +62,7 @@ class Pulse:
         while True:
             self._beat = time.monotonic()
             self._loop_thread = threading.get_ident()
-            self.missing = _look()
+            self.missing = missing()
             metrics.sample()
             await asyncio.sleep(_PULSE_SECONDS)
 
@@ -68,12 +81,3 @@ class Pulse:
             frame = sys._current_frames().get(self._loop_thread)
             log.error("the event loop hangs", seconds=round(self.silence), at="".join(traceback.format_stack(frame)))
         return True
-
-
-def _look() -> tuple[str, ...]:
-    found: list[str] = []
-    for source, missing in _needs.items():
-        words = missing()
-        metrics.READY.labels(source).set(not words)
-        found += [f"{source}: {each}" for each in words]
-    return tuple(found)

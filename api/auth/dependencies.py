@@ -24,20 +24,21 @@ class Caller:
     access: Access
     token: str = field(repr=False)
 
-    async def again(self) -> Caller:
-        """The same a while later. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
+    async def reauthenticate(self) -> Caller:
+        """Ask again who this is. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
         return replace(self, user=await self.access.user(self.token))
 
     async def may(self, verb: str, namespace: str) -> bool:
+        """Tell whether they may do `verb` to Experiments in `namespace`; `""` is all namespaces at once."""
         return await self.access.may(self.user, verb, namespace)
 
     async def require(self, verb: str, namespace: str) -> None:
-        """Raises `problems.NotAllowed`."""
+        """Raise `problems.NotAllowed` where they may not."""
         if not await self.may(verb, namespace):
             raise NotAllowed(f"{self.user.name} may not {verb} Experiments in namespace {namespace}.")
 
     async def listable(self, namespaces: Iterable[str]) -> frozenset[str]:
-        """Those of `namespaces` whose Experiments this caller may list."""
+        """Keep those of `namespaces` whose Experiments this caller may list."""
         found = frozenset(namespaces)
         if not found or await self.may("list", ""):
             return found
@@ -57,7 +58,7 @@ _PROXIED = APIKeyHeader(
 
 
 async def _access(request: Request) -> Access:
-    access: Access = request.app.state.parts.access
+    access: Access = request.app.state.shared.access
     return access
 
 
@@ -66,7 +67,7 @@ async def _caller(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     proxied: Annotated[str | None, Security(_PROXIED)],
 ) -> Caller:
-    """The header of our own comes first: it is meant for nobody else."""
+    """Authenticate. The header of our own comes first: it is meant for nobody else."""
     scheme, token = get_authorization_scheme_param(proxied)
     if scheme.lower() != "bearer":
         token = bearer.credentials if bearer else ""

@@ -30,12 +30,12 @@ V = TypeVar("V")
 _TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
 _ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 
-_KEPT_SECONDS = 10.0
-_USERS_KEPT = 2_000
-_VERDICTS_KEPT = 20_000
-_PATIENCE_SECONDS = 5.0
+_TTL_SECONDS = 10.0
+_MAX_USERS = 2_000
+_MAX_VERDICTS = 20_000
+_REVIEW_TIMEOUT_SECONDS = 5.0
 # The client's connections, 100 at most, are also those of the watches that keep the caches up to date.
-_AT_ONCE = 32
+_MAX_REVIEWS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class User:
 
 class Access(Protocol):
     async def user(self, token: str | None) -> User:
-        """Whose bearer token this is. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
+        """Tell whose bearer token this is. Raises `problems.Unauthenticated` and `problems.AccessUnknown`."""
 
     async def may(self, user: User, verb: str, namespace: str) -> bool:
-        """Whether `user` may do `verb` to Experiments in `namespace`; `""` is all namespaces at once.
+        """Tell whether `user` may do `verb` to Experiments in `namespace`; `""` is all namespaces at once.
 
         Raises `problems.AccessUnknown`.
         """
@@ -72,11 +72,11 @@ class Everybody:
 class ByKubernetes:
     """Asks the API server, which the client's own user must be allowed to: ClusterRole `system:auth-delegator`."""
 
-    def __init__(self, client: KubeClient, *, kept_seconds: float = _KEPT_SECONDS) -> None:
+    def __init__(self, client: KubeClient, *, kept_seconds: float = _TTL_SECONDS) -> None:
         self._client = client
-        self._users: _Answers[bytes, User | None] = _Answers(_USERS_KEPT, kept_seconds)
-        self._verdicts: _Answers[tuple[User, str, str], bool] = _Answers(_VERDICTS_KEPT, kept_seconds)
-        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._users: _Answers[bytes, User | None] = _Answers(_MAX_USERS, kept_seconds)
+        self._verdicts: _Answers[tuple[User, str, str], bool] = _Answers(_MAX_VERDICTS, kept_seconds)
+        self._at_once = asyncio.Semaphore(_MAX_REVIEWS_AT_ONCE)
 
     async def user(self, token: str | None) -> User:
         if not token:
@@ -107,10 +107,10 @@ class ByKubernetes:
 
     async def _ask(self, resource: Resource, spec: Object) -> Object:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._at_once:
+            async with asyncio.timeout(_REVIEW_TIMEOUT_SECONDS), self._at_once:
                 status: Object = (await self._client.create_review(resource, {"spec": spec}))["status"]
         except (KubeError, TimeoutError) as error:
-            words = str(error) or f"nothing within {_PATIENCE_SECONDS:g} s"
+            words = str(error) or f"nothing within {_REVIEW_TIMEOUT_SECONDS:g} s"
             log.warning("the API server does not say who may do what", question=resource.kind, error=words)
             raise AccessUnknown(
                 "The Kubernetes API server, which decides who may do what, does not answer this service."
@@ -125,7 +125,7 @@ class _Answers(Generic[K, V]):
         self._tasks: TTLCache[K, asyncio.Task[V]] = TTLCache(size, seconds)
 
     async def get(self, question: K, ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Raises what `ask` raises, and then forgets it."""
+        """Return the answer. Raises what `ask` raises, and then forgets it."""
         task = self._tasks.get(question)
         if task is None:
             task = self._tasks[question] = asyncio.create_task(ask())

@@ -1,7 +1,7 @@
 """What the readers of `endpoints` are told: changes of Experiments, from the caches, and of runs, from Temporal.
 
-One broadcast serves all readers of the process: each takes from the ring what it has not had, and nothing is queued for
-anybody. While nobody reads, nothing is kept and nobody is asked.
+One broadcast serves all readers of the process: each takes from the buffer what it has not had, and nothing is queued
+for anybody. While nobody reads, nothing is kept and nobody is asked.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from api.events.buffer import Position, Ring, Told, frame
-from api.events.run_poller import NewRuns
+from api.events.buffer import BufferedEvent, EventBuffer, StreamPosition, frame
+from api.events.run_poller import RunPoller
 from api.experiments.schemas import summary
 from api.http.etag import Stale, stale
 from api.http.problems import TemporalUnavailable
@@ -28,11 +28,11 @@ from kube.reflector import Change
 log = structlog.get_logger(__name__)
 
 # Waking a reader costs about a third of this: however many read, most of the process's time is for others.
-_SECONDS_PER_READER = 0.00025
-_SECONDS_BETWEEN_LOOKS = 1.0
-_MOST_SECONDS_BETWEEN_LOOKS = 10.0
+_NOTIFY_SECONDS_PER_READER = 0.00025
+_POLL_SECONDS = 1.0
+_MAX_POLL_SECONDS = 10.0
 # A reader that was cut off finds its place again, also where it was the only one.
-_SECONDS_KEPT_FOR_NOBODY = 60.0
+_IDLE_SECONDS = 60.0
 
 
 class Gaps(Part):
@@ -52,17 +52,17 @@ class Broadcast:
         self.closed = False
         self.readers = 0
         self._caches, self._runs = caches, runs
-        self._ring = Ring()
+        self._buffer = EventBuffer()
         self._summaries: dict[ObjectRef, tuple[str, bytes]] = {}
         self._gaps = Gaps()
-        self._bell = asyncio.Event()
-        self._rung_at = 0.0
-        self._to_ring: asyncio.TimerHandle | None = None
+        self._news = asyncio.Event()
+        self._notified_at = 0.0
+        self._notification: asyncio.TimerHandle | None = None
         self._following: asyncio.Task[None] | None = None
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Counts one more reader, for whom everything is kept and followed."""
+        """Count one more reader, for whom everything is kept and followed."""
         if self._following is None:
             self._following = asyncio.create_task(self._follow())
         self.readers += 1
@@ -72,39 +72,41 @@ class Broadcast:
             self.readers -= 1
 
     def close(self) -> None:
-        """Ends all streams at once."""
+        """End all streams at once."""
         self.closed = True
         if self._following:
             self._following.cancel()
-        self._ring_bell()
+        self._notify_readers()
 
     @property
-    def newest(self) -> Position:
-        return self._ring.newest
+    def newest(self) -> StreamPosition:
+        return self._buffer.newest
 
-    def since(self, position: Position) -> list[Told] | None:
-        """As `Ring.since`."""
-        return self._ring.since(position)
+    def since(self, position: StreamPosition) -> list[BufferedEvent] | None:
+        """Read on, as `EventBuffer.since`."""
+        return self._buffer.since(position)
 
-    async def news(self, seconds: float) -> None:
-        """Returns when there may be something new, and after so many seconds."""
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new, and after so many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._bell.wait()
+                await self._news.wait()
 
     def experiments(self) -> list[ObjectRef]:
+        """List those that there are now."""
         return [ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)]
 
     def present(self, ref: ObjectRef) -> bytes:
-        """`added` with the Experiment as it is now; empty where it has gone meanwhile, which is an event of its own."""
+        """Write `added` with the Experiment as it is now; nothing where it has gone, which is an event of its own."""
         obj = self._caches.get(ref)
         return frame("added", self._summary(ref, obj)) if obj else b""
 
     def gaps(self) -> bytes:
-        """Empty while everything is told."""
+        """Write what cannot be told at present; nothing while everything is."""
         return frame("stale", _json(self._gaps)) if self._gaps != Gaps() else b""
 
     def observe(self, change: Change) -> None:
+        """Take in a change of the caches, of whatever object."""
         ref, old, new = change.ref, change.old, change.new
         if self._following is None or ref is None or ref.resource != EXPERIMENT:
             return
@@ -125,40 +127,42 @@ class Broadcast:
         return data
 
     def _tell(self, namespace: str, name: str, event: str, data: bytes) -> None:
-        self._ring.append(namespace, name, event, data)
-        if self._to_ring is None:
+        self._buffer.append(namespace, name, event, data)
+        if self._notification is None:
             loop = asyncio.get_running_loop()
-            self._to_ring = loop.call_at(self._rung_at + self.readers * _SECONDS_PER_READER, self._ring_bell)
+            self._notification = loop.call_at(
+                self._notified_at + self.readers * _NOTIFY_SECONDS_PER_READER, self._notify_readers
+            )
 
-    def _ring_bell(self) -> None:
-        self._rung_at, self._to_ring = asyncio.get_running_loop().time(), None
-        self._bell.set()
-        self._bell = asyncio.Event()
+    def _notify_readers(self) -> None:
+        self._notified_at, self._notification = asyncio.get_running_loop().time(), None
+        self._news.set()
+        self._news = asyncio.Event()
 
     async def _follow(self) -> None:
-        """The runs, until nobody has read for a while."""
-        news, pause, deserted = NewRuns(self._runs), _SECONDS_BETWEEN_LOOKS, 0.0
-        while deserted < _SECONDS_KEPT_FOR_NOBODY:
-            away = await self._look(news)
+        """Poll for runs until nobody has read for a while."""
+        poller, pause, deserted = RunPoller(self._runs), _POLL_SECONDS, 0.0
+        while deserted < _IDLE_SECONDS:
+            away = await self._poll(poller)
             self._tell_gaps(away)
-            pause = min(2 * pause, _MOST_SECONDS_BETWEEN_LOOKS) if away else _SECONDS_BETWEEN_LOOKS
+            pause = min(2 * pause, _MAX_POLL_SECONDS) if away else _POLL_SECONDS
             await asyncio.sleep(pause)
             deserted = 0.0 if self.readers else deserted + pause
-        self._ring, self._gaps, self._following = Ring(), Gaps(), None
+        self._buffer, self._gaps, self._following = EventBuffer(), Gaps(), None
         self._summaries.clear()
 
-    async def _look(self, news: NewRuns) -> str | None:
-        """Tells of new runs. Returns why it cannot."""
+    async def _poll(self, poller: RunPoller) -> str | None:
+        """Tell of new runs. Returns why it cannot."""
         try:
-            found, complete = await news.look()
+            found, complete = await poller.poll()
         except TemporalUnavailable as error:
             return str(error)
         except Exception:  # the Experiments go on
             log.exception("runs cannot be followed")
             return "A defect of this service; its log has the details."
         if not complete:
-            log.warning("more runs than one look can take in: all readers begin anew")
-            self._ring = Ring()
+            log.warning("more runs than one poll can take in: all readers begin anew")
+            self._buffer = EventBuffer()
         for run in found:
             if run.namespace:
                 self._tell(run.namespace, run.name, *run_event(run))
@@ -172,7 +176,7 @@ class Broadcast:
 
 
 def run_event(run: Reconciliation) -> tuple[str, bytes]:
-    """The event's name and data."""
+    """Name the event of a run, and write its data."""
     return "started" if run.status == "Running" else "ended", _json(run)
 
 

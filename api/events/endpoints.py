@@ -18,9 +18,9 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import Parts, TheParts, require_experiment, require_filled
+from api.dependencies import AppState, State, require_experiment, require_filled
 from api.events.broadcast import run_event
-from api.events.buffer import PORTION_BYTES, Position, frame
+from api.events.buffer import PORTION_BYTES, StreamPosition, frame
 from api.http.path import Name, Namespace
 from api.http.problems import AccessUnknown, Refusal, TemporalUnavailable, documented
 from api.reconciliations.visibility import query_by_name
@@ -73,9 +73,9 @@ LastEventId = Annotated[
     response_class=EventSourceResponse,
     responses=_RESPONSE | documented(401, 422, 503),
 )
-async def follow_all(parts: TheParts, caller: TheCaller, last_event_id: LastEventId = "") -> EventSourceResponse:
-    require_filled(parts.caches)
-    return _Stream(_Reader(parts, caller), Position.parse(last_event_id))
+async def follow_all(state: State, caller: TheCaller, last_event_id: LastEventId = "") -> EventSourceResponse:
+    require_filled(state.caches)
+    return _Stream(_Reader(state, caller), StreamPosition.parse(last_event_id))
 
 
 @router.get(
@@ -87,16 +87,16 @@ async def follow_all(parts: TheParts, caller: TheCaller, last_event_id: LastEven
     responses=_RESPONSE | documented(401, 403, 404, 422, 503),
 )
 async def follow_one(
-    namespace: Namespace, name: Name, parts: TheParts, caller: TheCaller, last_event_id: LastEventId = ""
+    namespace: Namespace, name: Name, state: State, caller: TheCaller, last_event_id: LastEventId = ""
 ) -> EventSourceResponse:
-    position = Position.parse(last_event_id)
-    if position is None or parts.broadcast.since(position) is None:
-        require_experiment(parts.caches, namespace, name)
-    return _Stream(_Reader(parts, caller, ObjectRef(EXPERIMENT, namespace, name)), position)
+    position = StreamPosition.parse(last_event_id)
+    if position is None or state.broadcast.since(position) is None:
+        require_experiment(state.caches, namespace, name)
+    return _Stream(_Reader(state, caller, ObjectRef(EXPERIMENT, namespace, name)), position)
 
 
 class _Stream(EventSourceResponse):
-    def __init__(self, reader: _Reader, position: Position | None) -> None:
+    def __init__(self, reader: _Reader, position: StreamPosition | None) -> None:
         super().__init__(reader.portions(position), sep="\n", ping=_KEEP_ALIVE_SECONDS, send_timeout=_SEND_SECONDS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +106,7 @@ class _Stream(EventSourceResponse):
             log.info("a slow reader is cut off", seconds=_SEND_SECONDS)
 
 
-class _Permission:
+class _VisibleNamespaces:
     """Which namespaces one reader may see; asked again once in a while."""
 
     def __init__(self, caller: Caller, only: ObjectRef | None) -> None:
@@ -115,20 +115,24 @@ class _Permission:
         self._due = time.monotonic() + _PERMISSION_SECONDS
 
     async def learn(self, namespaces: Iterable[str]) -> None:
+        """Ask about those of `namespaces` that are new."""
         if new := set(namespaces) - self._verdicts.keys() - {""}:
             self._verdicts |= await self._ask(self._caller, new)
 
     def allows(self, namespace: str) -> bool:
-        """Of a namespace that was learnt; what is about none is for everybody."""
+        """Tell of a namespace that was learnt; what is about none is for everybody."""
         return not namespace or self._verdicts.get(namespace, False)
 
     async def has_changed(self) -> bool:
-        """Raises `Refusal` where nothing is left to see. What nobody can tell at present stays as it was."""
+        """Ask again when it is time. Raises `Refusal` where nothing is left to see.
+
+        What nobody can tell at present stays as it was.
+        """
         if time.monotonic() < self._due:
             return False
         self._due = time.monotonic() + _PERMISSION_SECONDS
         try:
-            caller = await self._caller.again()
+            caller = await self._caller.reauthenticate()
             verdicts = await self._ask(caller, self._verdicts)
         except AccessUnknown:
             return False
@@ -146,12 +150,12 @@ class _Permission:
 class _Reader:
     """Takes from the broadcast what its caller may see: of all Experiments, or `only` of one."""
 
-    def __init__(self, parts: Parts, caller: Caller, only: ObjectRef | None = None) -> None:
-        self._runs, self._broadcast, self._only = parts.runs, parts.broadcast, only
-        self._permission = _Permission(caller, only)
+    def __init__(self, state: AppState, caller: Caller, only: ObjectRef | None = None) -> None:
+        self._runs, self._broadcast, self._only = state.runs, state.broadcast, only
+        self._visible = _VisibleNamespaces(caller, only)
 
-    async def portions(self, position: Position | None) -> AsyncIterator[bytes]:
-        """Several events at a time, for as long as there is somebody to tell."""
+    async def portions(self, position: StreamPosition | None) -> AsyncIterator[bytes]:
+        """Yield several events at a time, for as long as there is somebody to tell."""
         with self._broadcast.reading():
             yield _RETRY
             try:
@@ -160,37 +164,37 @@ class _Reader:
             except Refusal as refusal:
                 log.info("a stream ends", why=str(refusal))
 
-    async def _portions(self, position: Position | None) -> AsyncIterator[bytes]:
+    async def _portions(self, position: StreamPosition | None) -> AsyncIterator[bytes]:
         if position and self._broadcast.since(position) is None:
             position = None
         while not self._broadcast.closed:
-            if position is None or await self._permission.has_changed():
+            if position is None or await self._visible.has_changed():
                 position = self._broadcast.newest
                 async for portion in self._present(position):
                     yield portion
-            told = self._broadcast.since(position)
-            if told is None:
+            events = self._broadcast.since(position)
+            if events is None:
                 log.info("a reader has fallen too far behind", position=str(position))
                 return
-            if not told:
-                await self._broadcast.news(_PERMISSION_SECONDS)
+            if not events:
+                await self._broadcast.wait(_PERMISSION_SECONDS)
                 continue
-            position = position.after(len(told))
-            mine = [each for each in told if self._concerns(each.namespace, each.name)]
-            await self._permission.learn(each.namespace for each in mine)
-            if portion := b"".join(each.frame for each in mine if self._permission.allows(each.namespace)):
+            position = position.after(len(events))
+            mine = [each for each in events if self._concerns(each.namespace, each.name)]
+            await self._visible.learn(each.namespace for each in mine)
+            if portion := b"".join(each.frame for each in mine if self._visible.allows(each.namespace)):
                 yield portion
 
     def _concerns(self, namespace: str, name: str) -> bool:
         return self._only is None or not namespace or (namespace, name) == (self._only.namespace, self._only.name)
 
-    async def _present(self, position: Position) -> AsyncIterator[bytes]:
-        """Taken later than `position`: what happens in between is told twice rather than never."""
+    async def _present(self, position: StreamPosition) -> AsyncIterator[bytes]:
+        """Yield the state after `position`: what happens in between is told twice rather than never."""
         found = [ref for ref in self._broadcast.experiments() if self._concerns(ref.namespace, ref.name)]
-        await self._permission.learn(ref.namespace for ref in found)
+        await self._visible.learn(ref.namespace for ref in found)
         portion = bytearray(frame("reset", event_id=""))
         for ref in found:
-            portion += self._broadcast.present(ref) if self._permission.allows(ref.namespace) else b""
+            portion += self._broadcast.present(ref) if self._visible.allows(ref.namespace) else b""
             if len(portion) > PORTION_BYTES:
                 yield bytes(portion)
                 portion.clear()
@@ -199,7 +203,7 @@ class _Reader:
         yield await self._newest_run() + self._broadcast.gaps() + frame("synced", event_id=str(position))
 
     async def _newest_run(self) -> bytes:
-        """So that who follows one Experiment never misses how its run has ended."""
+        """Write the newest run, so that who follows one Experiment never misses how that has ended."""
         if self._only is None:
             return b""
         try:

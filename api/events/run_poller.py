@@ -1,6 +1,6 @@
-"""The runs that began or ended since the last look, of all Experiments, each told once for either.
+"""The runs that began or ended since the last poll, of all Experiments, each told once for either.
 
-Temporal tells nobody of a change, so `broadcast` looks each second, while there is somebody to tell.
+Temporal tells nobody of a change, so `broadcast` polls each second, while there is somebody to tell.
 """
 
 from __future__ import annotations
@@ -14,34 +14,36 @@ from api.reconciliations.visibility import Runs, query_all
 
 # By as much visibility may lag behind, or one clock behind another.
 _OVERLAP = timedelta(seconds=5)
-_MOST = 1000
-_AT_ONCE = 100
+_MAX_RUNS = 1000
+_READ_SIZE = 100
 
 
-class NewRuns:
+class RunPoller:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._since = datetime.now(UTC) - _OVERLAP
         self._ended: dict[str, bool] = {}
         """By run ID, what has been told of the runs in the last window."""
 
-    async def look(self) -> tuple[list[Reconciliation], bool]:
-        """What is new, oldest first, and whether that is all. A short run has ended before it is first seen.
+    async def poll(self) -> tuple[list[Reconciliation], bool]:
+        """Return what is new, oldest first, and whether that is all. A short run has ended before it is first seen.
 
-        Raises `TemporalUnavailable`; the next look then has what this one would have had.
+        Raises `TemporalUnavailable`; the next poll then has what this one would have had.
         """
         when = self._since.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        found = await self._runs.listed(f"{query_all()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MOST)
+        found = await self._runs.listed(
+            f"{query_all()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MAX_RUNS
+        )
         new = await self._read([run for run in found if self._is_new(run)])
         self._ended = {run.run_id: _has_ended(run) or self._ended.get(run.run_id, False) for run in found}
         # Visibility may know later than the server that a run has ended.
         self._ended |= {run.run_id: run.status != "Running" for run in new}
         self._since = max([self._since, *(_touched_at(run) - _OVERLAP for run in found)])
-        return sorted(new, key=lambda run: run.close_time or run.start_time), len(found) < _MOST
+        return sorted(new, key=lambda run: run.close_time or run.start_time), len(found) < _MAX_RUNS
 
     async def _read(self, new: list[WorkflowExecution]) -> list[Reconciliation]:
-        """A few at a time, since Temporal is not waited for longer however many there are."""
-        parts = [new[start : start + _AT_ONCE] for start in range(0, len(new), _AT_ONCE)]
+        """Read a few at a time, since Temporal is not waited for longer however many there are."""
+        parts = [new[start : start + _READ_SIZE] for start in range(0, len(new), _READ_SIZE)]
         return [run for part in parts for run in await self._runs.read(part)]
 
     def _is_new(self, run: WorkflowExecution) -> bool:

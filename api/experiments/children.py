@@ -12,7 +12,7 @@ from experiments.names import CHILD_SUFFIXES
 from experiments.plan import Action, Plan
 from kube.objects import Object, ObjectRef, ref_of
 
-State = Literal["asPlanned", "missing", "edited", "outdated", "unwanted", "terminating", "foreign", "unchecked"]
+ChildState = Literal["asPlanned", "missing", "edited", "outdated", "unwanted", "terminating", "foreign", "unchecked"]
 
 
 class Child(Part):
@@ -28,7 +28,7 @@ class Child(Part):
     kind: str
     namespace: str
     name: str
-    state: State
+    state: ChildState
     paths: list[str]
     uid: str | None
     resource_version: str | None
@@ -36,7 +36,7 @@ class Child(Part):
 
 
 def children(made: Plan) -> Iterator[Child]:
-    """Those that exist, and those that there should be."""
+    """Compare those that exist, and those that there should be."""
     wanted = set(_wanted(made))
     actions = {action.ref: action for action in made.actions}
     for ref in made.snapshot.subject.known_children:
@@ -65,7 +65,7 @@ def _wanted(made: Plan) -> Iterable[ObjectRef]:
     return places.children if subject.spec.wants_trigger else (places.config_map, places.test_workflow)
 
 
-def _state(made: Plan, ref: ObjectRef, live: Object | None, action: Action | None) -> State:
+def _state(made: Plan, ref: ObjectRef, live: Object | None, action: Action | None) -> ChildState:
     if live is None:
         return "missing"
     if not made.snapshot.is_own(ref):

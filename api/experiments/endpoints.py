@@ -12,10 +12,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.dependencies import MayGet, TheCaller
-from api.dependencies import Parts, TheParts, require_experiment, require_filled
+from api.dependencies import AppState, State, require_experiment, require_filled
 from api.experiments.children import children
 from api.experiments.listing import ListQuery, find, page
-from api.experiments.schemas import ExperimentDetail, ExperimentList, Origin, status_of, summary
+from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, status_of, summary
 from api.http.etag import answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import documented
@@ -37,11 +37,11 @@ ListParameters = Annotated[ListQuery, Query()]
     response_model=ExperimentList,
     responses=conditional() | documented(401, 422, 503),
 )
-async def list_experiments(request: Request, query: ListParameters, parts: TheParts, caller: TheCaller) -> Response:
-    require_filled(parts.caches)
-    found = parts.caches.objects(EXPERIMENT)
+async def list_experiments(request: Request, query: ListParameters, state: State, caller: TheCaller) -> Response:
+    require_filled(state.caches)
+    found = state.caches.objects(EXPERIMENT)
     namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
-    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] in namespaces), query, parts)
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] in namespaces), query, state)
 
 
 @router.get(
@@ -51,12 +51,12 @@ async def list_experiments(request: Request, query: ListParameters, parts: ThePa
     responses=conditional() | documented(401, 403, 422, 503),
 )
 async def list_experiments_of_namespace(
-    request: Request, namespace: Namespace, query: ListParameters, parts: TheParts, caller: TheCaller
+    request: Request, namespace: Namespace, query: ListParameters, state: State, caller: TheCaller
 ) -> Response:
     await caller.require("list", namespace)
-    require_filled(parts.caches)
-    found = parts.caches.objects(EXPERIMENT)
-    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] == namespace), query, parts)
+    require_filled(state.caches)
+    found = state.caches.objects(EXPERIMENT)
+    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] == namespace), query, state)
 
 
 @router.get(
@@ -66,33 +66,33 @@ async def list_experiments_of_namespace(
     response_model=ExperimentDetail,
     responses=conditional() | documented(401, 403, 404, 422, 503),
 )
-async def get_experiment(request: Request, namespace: Namespace, name: Name, parts: TheParts) -> Response:
-    obj = require_experiment(parts.caches, namespace, name)
+async def get_experiment(request: Request, namespace: Namespace, name: Name, state: State) -> Response:
+    obj = require_experiment(state.caches, namespace, name)
     status = status_of(obj)
     resolved = status.condition(ConditionType.AGENT_RESOLVED)
-    made = plan(Snapshot.take(Subject.of(obj, parts.options), parts.caches))
+    made = plan(Snapshot.take(Subject.of(obj, state.options), state.caches))
     detail = ExperimentDetail(
-        **dict(summary(obj, parts.runs)),
+        **dict(summary(obj, state.runs)),
         spec=_without_depths(obj.get("spec") or {}),
         conditions=status.conditions,
-        agent_url_from=Origin(reason=resolved.reason, message=resolved.message) if resolved else None,
+        agent_url_from=AgentUrlSource(reason=resolved.reason, message=resolved.message) if resolved else None,
         generated_resources=status.generated_resources,
         children=list(children(made)),
-        stale=stale(parts.caches),
+        stale=stale(state.caches),
     )
     return answer(request, detail, detail.stale)
 
 
-def _list(request: Request, objects: Iterable[Object], query: ListQuery, parts: Parts) -> Response:
+def _list(request: Request, objects: Iterable[Object], query: ListQuery, state: AppState) -> Response:
     found = find(objects, query)
-    items, cursor = page(found, query, request.url.path)
-    age = stale(parts.caches, EXPERIMENT)
-    shown = [summary(obj, parts.runs) for obj in items]
-    return answer(request, ExperimentList(items=shown, total=len(found), next_cursor=cursor, stale=age), age)
+    items, next_cursor = page(found, query, request.url.path)
+    age = stale(state.caches, EXPERIMENT)
+    shown = [summary(obj, state.runs) for obj in items]
+    return answer(request, ExperimentList(items=shown, total=len(found), next_cursor=next_cursor, stale=age), age)
 
 
 def _without_depths(value: Any, levels: int = 200) -> Any:
-    """With null for what is nested deeper: pydantic writes no more than 255 levels."""
+    """Replace by null what is nested deeper: pydantic writes no more than 255 levels."""
     if not isinstance(value, dict | list):
         return value
     if levels == 0:

@@ -5,15 +5,13 @@ It works on objects as they are cached: only those of one page are turned into s
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterable
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from api.http import cursor
 from api.http.cursor import CURSOR
 from api.http.label_selector import parse
 from api.http.problems import InvalidRequest
@@ -22,6 +20,7 @@ from experiments.models import Part
 from kube.objects import Object
 
 Key: TypeAlias = tuple[str, ...]
+_KEY = TypeAdapter(Key)
 Sort = Literal["name", "-name", "age", "-age", "lastReconciliation", "-lastReconciliation"]
 
 
@@ -75,7 +74,7 @@ class ListQuery(Part):
 
 
 def find(objects: Iterable[Object], query: ListQuery) -> list[Object]:
-    """Those that all filters let through, in order. Raises InvalidRequest."""
+    """Filter and sort. Raises InvalidRequest."""
     wanted = _filters(query)
     return sorted(
         (obj for obj in objects if all(holds(obj) for holds in wanted)), key=_key(query), reverse=_falls(query)
@@ -83,22 +82,22 @@ def find(objects: Iterable[Object], query: ListQuery) -> list[Object]:
 
 
 def page(found: list[Object], query: ListQuery, scope: str) -> tuple[list[Object], str | None]:
-    """The part of `found` that was asked for, and the cursor of the next. `scope` says what is listed, for the cursor.
+    """Cut out the part of `found` that was asked for, and name the next. `scope` says what is listed, for the cursor.
 
     A page begins behind the last object of the one before, wherever that has gone: what comes or goes meanwhile neither
     moves nor repeats another. Raises InvalidRequest.
     """
-    key, of = _key(query), _fingerprint(query, scope)
+    key, listed = _key(query), f"{scope} {query.model_dump_json(exclude={'cursor', 'limit'})}"
     if query.cursor:
-        last = _decode(query.cursor, of)
+        last = cursor.decode(query.cursor, _KEY, listed)
         found = [obj for obj in found if (key(obj) < last if _falls(query) else key(obj) > last)]
     items = found[: query.limit]
     more = len(found) > len(items)
-    return items, _encode(of, key(items[-1])) if more else None
+    return items, cursor.encode(key(items[-1]), _KEY, listed) if more else None
 
 
 def agent_of(obj: Object) -> str | None:
-    """Namespace and name of the Agent; None for an Experiment from a time when the CRD asked for less."""
+    """Name the Agent with its namespace; None for an Experiment from a time when the CRD asked for less."""
     ref = (obj.get("spec") or {}).get("agentRef") or {}
     return f"{ref.get('namespace') or obj['metadata']['namespace']}/{ref['name']}" if ref.get("name") else None
 
@@ -143,7 +142,7 @@ def _ready(obj: Object) -> Object:
 
 
 def _key(query: ListQuery) -> Callable[[Object], Key]:
-    """No two Experiments have the same key: it ends in namespace and name."""
+    """Make the key to sort by. No two Experiments have the same: it ends in namespace and name."""
 
     def key(obj: Object) -> Key:
         meta = obj["metadata"]
@@ -160,25 +159,5 @@ def _key(query: ListQuery) -> Callable[[Object], Key]:
 
 
 def _falls(query: ListQuery) -> bool:
-    """Whether the keys fall: the younger something is, the later it was created."""
+    """Tell whether the keys fall: the younger something is, the later it was created."""
     return query.sort.startswith("-") != query.sort.endswith("age")
-
-
-def _fingerprint(query: ListQuery, scope: str) -> str:
-    what = query.model_dump_json(exclude={"cursor", "limit"})
-    return hashlib.sha256(f"{scope} {what}".encode()).hexdigest()[:16]
-
-
-def _encode(fingerprint: str, last: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps([fingerprint, *last]).encode()).decode()
-
-
-def _decode(cursor: str, expected: str) -> Key:
-    try:
-        fingerprint, *last = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, TypeError):
-        fingerprint, last = "", []
-    if fingerprint != expected or not all(isinstance(part, str) for part in last):
-        sentence = "query.cursor: is not one that a list with these filters and this order has given out."
-        raise InvalidRequest(sentence, [sentence])
-    return tuple(last)

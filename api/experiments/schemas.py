@@ -63,7 +63,7 @@ class ExperimentList(Part):
     stale: Stale | None
 
 
-class Origin(Part):
+class AgentUrlSource(Part):
     """Where the agent's URL came from: reason and message of the condition AgentResolved."""
 
     reason: str
@@ -78,13 +78,14 @@ class ExperimentDetail(ExperimentSummary):
 
     spec: dict[str, Any]
     conditions: list[Condition]
-    agent_url_from: Origin | None
+    agent_url_from: AgentUrlSource | None
     generated_resources: list[GeneratedResource]
     children: list[Child]
     stale: Stale | None
 
 
 def summary(obj: Object, runs: Runs) -> ExperimentSummary:
+    """Sum up an Experiment for lists and events; `runs` knows the links into Temporal."""
     meta, status = obj["metadata"], status_of(obj)
     ready = status.condition(ConditionType.READY)
     return ExperimentSummary(
@@ -107,7 +108,7 @@ def summary(obj: Object, runs: Runs) -> ExperimentSummary:
 
 
 def status_of(obj: Object) -> ExperimentStatus:
-    """Empty where it is of a kind that the CRD no longer allows; the worker writes it anew."""
+    """Read the status. Empty where it is of a kind that the CRD no longer allows; the worker writes it anew."""
     try:
         return ExperimentStatus.model_validate(obj.get("status", {}))
     except ValidationError:

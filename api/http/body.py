@@ -1,4 +1,7 @@
-"""How long the body of a request may be. `server.serving` puts it around all else."""
+"""How long the body of a request may be. `server.serving` puts it around all else.
+
+Starlette's own limit would answer in plain text, where a client of the api expects a problem.
+"""
 
 from __future__ import annotations
 

@@ -43,18 +43,18 @@ class Stale(Part):
 
 
 def stale(caches: Caches, *resources: Resource) -> Stale | None:
-    """Whether what `caches` say of `resources`, or of everything, may be out of date."""
+    """Tell whether what `caches` say of `resources`, or of everything, may be out of date."""
     found = caches.staleness(*resources)
     return Stale(as_of=found.as_of, errors=list(found.errors)) if found else None
 
 
 def conditional() -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that answers by `answer`, for the OpenAPI page."""
+    """Document the `responses` of a route that answers by `answer`."""
     return {200: {"headers": _HEADERS}, 304: {"description": "What `If-None-Match` names is what there is."}}
 
 
 def answer(request: Request, body: Part, age: Stale | None = None) -> Response:
-    """`body` as JSON, or 304 where the client has it already.
+    """Answer with `body` as JSON, or 304 where the client has it already.
 
     The ETag is that of the bytes themselves, so it changes with whatever the body shows.
     """
@@ -67,7 +67,7 @@ def answer(request: Request, body: Part, age: Stale | None = None) -> Response:
 
 
 def _has(if_none_match: str, etag: str) -> bool:
-    """RFC 9110, 13.1.2: any of a list, compared weakly; a proxy that compresses makes a strong tag weak."""
+    """Find any of a list, compared weakly (RFC 9110, 13.1.2): a proxy that compresses makes a strong tag weak."""
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return etag in tags or "*" in tags
 

@@ -20,7 +20,7 @@ class HeadAsGet:
         answered = asyncio.Event()
 
         async def leave() -> Message:
-            """A stream of events goes on until its reader has gone."""
+            """Leave once there is an answer: a stream of events goes on until its reader has gone."""
             await answered.wait()
             return {"type": "http.disconnect"}
 

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`, for Kubernetes' probes."""
+"""`/healthz` and `/readyz`, beside those of the process's own listener: whoever can reach the api can ask it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Literal
 
 from fastapi import APIRouter
 
-from api.dependencies import TheCaches, TheRuns
-from api.http.problems import NotReady, TemporalUnavailable, documented
+from api.http.problems import NotReady, documented
 from experiments.models import Part
+from telemetry.health import missing
 
 router = APIRouter(tags=["Health"])
 
@@ -23,14 +23,7 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", summary="Are the caches filled, and does Temporal answer?", responses=documented(503))
-async def readyz(caches: TheCaches, runs: TheRuns) -> Health:
-    missing = []
-    if not caches.synced:
-        missing.append("; ".join(["The Experiments have not been listed yet", *caches.errors()]) + ".")
-    try:
-        await runs.check()
-    except TemporalUnavailable as error:
-        missing.append(str(error))
-    if missing:
-        raise NotReady(" ".join(missing), missing)
+async def readyz() -> Health:
+    if lacks := missing():
+        raise NotReady("; ".join(lacks) + ".", lacks)
     return Health()

@@ -29,12 +29,13 @@ class Requirement:
     wanted: bool
 
     def holds(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether an object with these labels meets it."""
         found = self.key in labels and (self.values is None or labels[self.key] in self.values)
         return found == self.wanted
 
 
 def parse(selector: str) -> list[Requirement]:
-    """All of them must hold. Raises ValueError with a sentence."""
+    """Read a selector, of which all requirements must hold. Raises ValueError with a sentence."""
     return [_requirement(part) for part in _COMMA.split(selector)] if selector.strip() else []
 
 

@@ -11,7 +11,7 @@ from telemetry import metrics
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
-class Measured:
+class MetricsMiddleware:
     """By the route's template, never by the path: paths hold the names of Experiments, and of anything else."""
 
     def __init__(self, app: ASGIApp) -> None:

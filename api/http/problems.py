@@ -3,11 +3,11 @@
     Refusal
     ├── Unauthenticated        401  with WWW-Authenticate
     ├── NotAllowed             403
-    ├── NotFound               404
+    ├── NoSuchResource         404  "NotFound" on the wire
     ├── NotGenerated           409
     ├── TooLarge               413
     ├── InvalidRequest         422
-    └── Unavailable            503  with Retry-After
+    └── ServiceUnavailable     503  with Retry-After
         ├── AccessUnknown           of the API server
         ├── CachesNotFilled
         ├── NotReady                /readyz alone
@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -35,10 +36,14 @@ from experiments.resources import GROUP
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5
+PROBLEM = "Problem"
+"""Name of the schema of `ProblemDetails` in the OpenAPI document."""
 
 
-class Problem(Part):
+class ProblemDetails(Part):
     """The body of an error. `type` is stable and names the error; `errors` are its parts where it has several."""
+
+    model_config = ConfigDict(title=PROBLEM)
 
     type: str
     title: str
@@ -51,9 +56,14 @@ class Problem(Part):
 class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
     """`str(refusal)` is the sentence for the caller."""
 
+    code: ClassVar[str]
+    """What `type` ends in: the name of the class, unless that is already somebody else's."""
     status: ClassVar[int]
     title: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, code: str = "") -> None:
+        cls.code = code or cls.__name__
 
     def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
         super().__init__(detail)
@@ -62,7 +72,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
     @property
     def type(self) -> str:
         """A tag URI (RFC 4151): a name that never changes and leads nowhere."""
-        return f"tag:{GROUP},2026:{type(self).__name__}"
+        return f"tag:{GROUP},2026:{self.code}"
 
 
 class Unauthenticated(Refusal):
@@ -80,7 +90,7 @@ class NotAllowed(Refusal):
     title = "Not allowed"
 
 
-class NotFound(Refusal):
+class NoSuchResource(Refusal, code="NotFound"):
     """There is neither such an Experiment nor a history of one; or no such run."""
 
     status = 404
@@ -108,30 +118,30 @@ class InvalidRequest(Refusal):
     title = "The request is not understood"
 
 
-class Unavailable(Refusal):
+class ServiceUnavailable(Refusal):
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
 
 
-class AccessUnknown(Unavailable):
+class AccessUnknown(ServiceUnavailable):
     """The API server does not say who may do this."""
 
     title = "Kubernetes does not say who may do this"
 
 
-class CachesNotFilled(Unavailable):
+class CachesNotFilled(ServiceUnavailable):
     """The process has just started and has not listed the Experiments."""
 
     title = "The Experiments are not known yet"
 
 
-class NotReady(Unavailable):
+class NotReady(ServiceUnavailable):
     """Something that the process needs is missing: `/readyz` only."""
 
     title = "Not ready"
 
 
-class TemporalUnavailable(Unavailable):
+class TemporalUnavailable(ServiceUnavailable):
     """Temporal does not answer within 5 s; Experiments can still be read."""
 
     title = "Temporal does not answer"
@@ -142,7 +152,7 @@ _EXAMPLES: dict[int, Refusal] = {
     for refusal in (
         Unauthenticated("The Kubernetes API server does not accept this token."),
         NotAllowed("ann may not get Experiments in namespace default."),
-        NotFound("There is no Experiment default/weather."),
+        NoSuchResource("There is no Experiment default/weather."),
         NotGenerated(
             "Not all objects can be generated: AiGateway ai-gateway/judge does not exist.",
             ["AiGateway ai-gateway/judge does not exist."],
@@ -167,12 +177,12 @@ _HEADERS = {
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that answers with these errors, for the OpenAPI page."""
+    """Document the `responses` of a route that answers with these errors."""
     return {status: _response(_EXAMPLES[status]) for status in statuses}
 
 
 def _response(example: Refusal) -> dict[str, Any]:
-    problem = Problem(
+    problem = ProblemDetails(
         type=example.type,
         title=example.title,
         status=example.status,
@@ -180,7 +190,7 @@ def _response(example: Refusal) -> dict[str, Any]:
         instance="/api/v1/namespaces/default/experiments/weather",
         errors=example.errors,
     )
-    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    schema = {"$ref": f"#/components/schemas/{PROBLEM}"}
     response: dict[str, Any] = {
         "description": HTTPStatus(example.status).phrase,
         "content": {MEDIA_TYPE: {"schema": schema, "example": problem.model_dump()}},
@@ -216,7 +226,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def defect(request: Request, _: Exception) -> JSONResponse:
-        """Starlette raises the error again behind this answer, and uvicorn logs it."""
+        """Answer. Starlette raises the error again behind that, and uvicorn logs it."""
         return _answer(_problem(request, 500, "A defect of this service; its log has the details."))
 
 
@@ -228,9 +238,9 @@ def _problem(
     title: str = "",
     kind: str = "about:blank",
     errors: Sequence[str] = (),
-) -> Problem:
-    """Without `title` and `kind`, one that says no more than its HTTP status: RFC 9457, section 4.2.1."""
-    return Problem(
+) -> ProblemDetails:
+    """Fill in a problem; without `title` and `kind` one that says no more than its HTTP status (RFC 9457, 4.2.1)."""
+    return ProblemDetails(
         type=kind,
         title=title or HTTPStatus(status).phrase,
         status=status,
@@ -241,7 +251,7 @@ def _problem(
 
 
 def _allowed(request: Request) -> list[str]:
-    """Starlette names the methods of the first route of a path alone."""
+    """Find the methods of all routes of a path: Starlette names those of the first alone."""
     scopes = {method: {**request.scope, "method": method} for method in ("GET", "POST")}
     found = [
         method
@@ -251,5 +261,5 @@ def _allowed(request: Request) -> list[str]:
     return ["GET", "HEAD", *found[1:]] if "GET" in found else found
 
 
-def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _answer(problem: ProblemDetails, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse(problem.model_dump(), problem.status, headers, MEDIA_TYPE)

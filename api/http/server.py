@@ -12,25 +12,25 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from api.http.body import BodyLimit
-from api.http.metrics import Measured
+from api.http.metrics import MetricsMiddleware
 
-_GRACE_SECONDS = 3
-_STALLED_MILLISECONDS = 30_000
+_GRACE_TIMEOUT_SECONDS = 3
+_STALLED_TIMEOUT_MILLISECONDS = 30_000
 
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """Serves `app` while the context is open, over TLS where there is a `context` for it; the value is the port.
+    """Serve `app` while the context is open, over TLS where there is a `context` for it; the value is the port.
 
     Leaving waits a few seconds for requests under way. Raises OSError when it cannot listen there.
     """
     server = _Server(
         uvicorn.Config(
-            Measured(BodyLimit(app)),
+            MetricsMiddleware(BodyLimit(app)),
             lifespan="off",
             log_config=None,
             access_log=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_TIMEOUT_SECONDS,
             ssl_context_factory=(lambda _config, _default: context) if context else None,
         )
     )
@@ -47,14 +47,14 @@ async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the caller's, who may run other services in this process."""
+        """Leave signals to the caller, who may run other services in this process."""
         yield
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """uvicorn's own would end the process where the port is taken."""
+    """Listen. uvicorn's own way would end the process where the port is taken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # what a connection that takes nothing was to get would be kept for ever
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_TIMEOUT_MILLISECONDS)
     return listener

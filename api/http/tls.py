@@ -27,7 +27,7 @@ class Certificate:
     """
 
     def __init__(self, directory: Path) -> None:
-        """Raises TlsError where `directory` does not hold `tls.crt` and `tls.key`, PEM, that belong together."""
+        """Load the pair. Raises TlsError where there are no `tls.crt` and `tls.key`, PEM, that belong together."""
         self._directory = directory
         self._loaded = self._complained = _stamp(directory)
         self.context = self._current = load(directory)
@@ -39,7 +39,7 @@ class Certificate:
         connection.context = self._current
 
     def _refresh(self) -> None:
-        """The stamp is taken before the files are read: whatever changes in between is seen by the next connection."""
+        """Load what has changed. The stamp is taken before: what changes meanwhile is seen by the next connection."""
         stamp = _stamp(self._directory)
         if stamp == self._loaded:
             return
@@ -55,7 +55,7 @@ class Certificate:
 
 
 def load(directory: Path) -> ssl.SSLContext:
-    """Raises TlsError."""
+    """Load the pair of a directory. Raises TlsError."""
     certificate, key = (directory / name for name in _FILES)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
@@ -72,7 +72,7 @@ def load(directory: Path) -> ssl.SSLContext:
 
 
 def _stamp(directory: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Differs when a file was written or replaced, when a link on the way to it was moved, and after chmod."""
+    """Take what changes when a file is written or replaced, a link on the way to it moved, and by chmod."""
     return tuple(_file_stamp(directory / name) for name in _FILES)
 
 

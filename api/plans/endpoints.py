@@ -15,10 +15,10 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import Parts, TheParts, require_experiment, require_filled
+from api.dependencies import AppState, State, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
-from api.plans.schemas import Change, FieldChange, PlanVerb, PlanView, Remark, Trouble
+from api.plans.schemas import FieldChange, FieldMessage, PlannedChange, PlanProblem, PlanVerb, PlanView
 from experiments import yaml as documents
 from experiments.admission import Review, review
 from experiments.drift import differences
@@ -31,7 +31,7 @@ from kube.objects import Object, ObjectRef
 
 router = APIRouter(prefix="/api/v1", tags=["Plans"])
 
-_MOST_NODES = 1_000_000
+_MAX_NODES = 1_000_000
 _YAML = "application/yaml"
 _EXAMPLE = {
     "apiVersion": EXPERIMENT.api_version,
@@ -72,10 +72,10 @@ _BODY = {
     dependencies=[MayGet],
     responses=documented(401, 403, 404, 422, 503),
 )
-async def get_plan(namespace: Namespace, name: Name, parts: TheParts) -> PlanView:
-    obj = require_experiment(parts.caches, namespace, name)
-    snapshot = _snapshot(obj, parts)
-    return _view(plan(snapshot), review(snapshot, agent_check=parts.agent_check))
+async def get_plan(namespace: Namespace, name: Name, state: State) -> PlanView:
+    obj = require_experiment(state.caches, namespace, name)
+    snapshot = _snapshot(obj, state)
+    return _view(plan(snapshot), review(snapshot, agent_check=state.agent_check))
 
 
 @router.get(
@@ -98,10 +98,10 @@ async def get_plan(namespace: Namespace, name: Name, parts: TheParts) -> PlanVie
 async def get_manifests(
     namespace: Namespace,
     name: Name,
-    parts: TheParts,
+    state: State,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    snapshot = _snapshot(require_experiment(parts.caches, namespace, name), parts)
+    snapshot = _snapshot(require_experiment(state.caches, namespace, name), state)
     made = plan(replace(snapshot, subject=snapshot.subject.unsuspended()))
     if made.problems:
         problems = [str(problem) for problem in made.problems]
@@ -119,27 +119,27 @@ async def get_manifests(
     responses=documented(401, 403, 413, 422, 503),
     openapi_extra={"requestBody": _BODY},
 )
-async def plan_for(request: Request, parts: TheParts, caller: TheCaller) -> PlanView:
-    require_filled(parts.caches)
+async def plan_for(request: Request, state: State, caller: TheCaller) -> PlanView:
+    require_filled(state.caches)
     posted, meta = await _posted(request)
-    live = parts.caches.get(ObjectRef(EXPERIMENT, meta.namespace, meta.name))
+    live = state.caches.get(ObjectRef(EXPERIMENT, meta.namespace, meta.name))
     await _require(caller, meta.namespace, is_new=live is None)
-    snapshot = _snapshot(_applied(posted, meta, live), parts)
+    snapshot = _snapshot(_applied(posted, meta, live), state)
     try:
         parse(posted, strict=True)
     except ValidationError as error:
         # All of it, unknown fields too, which the API server refuses in an apply.
         subject = replace(snapshot.subject, spec=None, errors=sentences(error))
         snapshot = replace(snapshot, subject=subject)
-    return _view(plan(snapshot), review(snapshot, agent_check=parts.agent_check))
+    return _view(plan(snapshot), review(snapshot, agent_check=state.agent_check))
 
 
-def _snapshot(obj: Object, parts: Parts) -> Snapshot:
-    return Snapshot.take(Subject.of(obj, parts.options), parts.caches)
+def _snapshot(obj: Object, state: AppState) -> Snapshot:
+    return Snapshot.take(Subject.of(obj, state.options), state.caches)
 
 
 async def _posted(request: Request) -> tuple[Object, Metadata]:
-    """The Experiment in the body, and its name. Raises InvalidRequest; YAML is read beside the loop."""
+    """Read the Experiment in the body, and its name. Raises InvalidRequest; YAML is read beside the loop."""
     problems: list[str] = []
     found = await asyncio.to_thread(_read, await request.body(), problems)
     if not problems and len(found) != 1:
@@ -167,14 +167,14 @@ def _read(body: bytes, problems: list[str]) -> list[documents.Document]:
 
 
 def _is_huge(content: Any) -> bool:
-    """Whether aliases make much of little: what refers to itself a few times has no end when it is walked."""
+    """Tell whether aliases make much of little: what refers to itself a few times has no end when it is walked."""
     waiting, seen = [content], 0
-    while waiting and seen <= _MOST_NODES:
+    while waiting and seen <= _MAX_NODES:
         node = waiting.pop()
         below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
         waiting.extend(below)
         seen += 1 + len(below)
-    return seen > _MOST_NODES
+    return seen > _MAX_NODES
 
 
 def _wrong_kind(content: Any) -> list[str]:
@@ -185,7 +185,7 @@ def _wrong_kind(content: Any) -> list[str]:
 
 
 def _applied(posted: Object, meta: Metadata, live: Object | None) -> Object:
-    """What would be there after the apply: the spec is the posted one, the rest is the cluster's."""
+    """Make what would be there after the apply: the spec is the posted one, the rest is the cluster's."""
     cluster = live or {"metadata": {"name": meta.name, "namespace": meta.namespace, "generation": 0}}
     same = live is not None and live["spec"] == posted.get("spec")
     generation = cluster["metadata"]["generation"] + (0 if same else 1)
@@ -207,15 +207,15 @@ def _view(made: Plan, said: Review) -> PlanView:
         changes=[_change(action) for action in made.actions],
         conditions=list(made.report.conditions) if made.report else [],
         agent_url=made.report.agent_url if made.report else None,
-        refusals=[Remark(path=found.path, message=found.sentence) for found in said.problems],
-        problems=[Trouble(reason=problem.reason, message=str(problem)) for problem in made.problems],
-        warnings=[Remark(path=found.path, message=found.sentence) for found in said.warnings],
+        refusals=[FieldMessage(path=found.path, message=found.sentence) for found in said.problems],
+        problems=[PlanProblem(reason=problem.reason, message=str(problem)) for problem in made.problems],
+        warnings=[FieldMessage(path=found.path, message=found.sentence) for found in said.warnings],
     )
 
 
-def _change(action: Action) -> Change:
+def _change(action: Action) -> PlannedChange:
     ref, found = action.ref, differences(action.manifest, action.live or {}) if action.manifest else []
-    return Change(
+    return PlannedChange(
         verb=_verb(action),
         kind=ref.resource.kind,
         namespace=ref.namespace,

@@ -19,7 +19,7 @@ class FieldChange(Part):
     planned: Any
 
 
-class Change(Part):
+class PlannedChange(Part):
     """What would be done to one object. A `create` has its top-level fields, a `delete` none."""
 
     verb: PlanVerb
@@ -29,14 +29,14 @@ class Change(Part):
     fields: list[FieldChange]
 
 
-class Trouble(Part):
+class PlanProblem(Part):
     """What keeps it from becoming Ready; `reason` is that of the condition."""
 
     reason: str
     message: str
 
 
-class Remark(Part):
+class FieldMessage(Part):
     path: str
     message: str
 
@@ -52,9 +52,9 @@ class PlanView(Part):
     name: str
     needed: bool
     reasons: list[str]
-    changes: list[Change]
+    changes: list[PlannedChange]
     conditions: list[Condition]
     agent_url: str | None
-    refusals: list[Remark]
-    problems: list[Trouble]
-    warnings: list[Remark]
+    refusals: list[FieldMessage]
+    problems: list[PlanProblem]
+    warnings: list[FieldMessage]

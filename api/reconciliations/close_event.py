@@ -24,7 +24,7 @@ Closed: TypeAlias = Literal["Completed", "Failed", "Canceled", "Terminated", "Ti
 
 
 @dataclass(frozen=True)
-class Ending:
+class CloseEvent:
     """How a run ended. `outcome` is the result's, the reason of a failure, or Temporal's own word for another end."""
 
     status: Closed
@@ -35,48 +35,48 @@ class Ending:
     changes: list[str] = field(default_factory=list)
 
 
-def ending(event: HistoryEvent, converter: PayloadConverter) -> Ending | None:
-    """None when `event`, the last of a run, is not its end."""
-    reader = _ENDINGS.get(event.WhichOneof("attributes") or "")
+def read_close_event(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent | None:
+    """Read the last event of a run. None where that is not its end."""
+    reader = _READERS.get(event.WhichOneof("attributes") or "")
     return reader(event, converter) if reader else None
 
 
-def _completed(event: HistoryEvent, converter: PayloadConverter) -> Ending:
+def _completed(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
     result = decode(event.workflow_execution_completed_event_attributes.result, Result, converter) or _UNREADABLE
     outcome = result.outcome or "Completed"
-    return Ending("Completed", outcome, result.message, time_of(event.event_time), result.reasons, result.changes)
+    return CloseEvent("Completed", outcome, result.message, time_of(event.event_time), result.reasons, result.changes)
 
 
-def _failed(event: HistoryEvent, converter: PayloadConverter) -> Ending:
+def _failed(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
     failure = event.workflow_execution_failed_event_attributes.failure
     info = failure.application_failure_info
     result = decode(info.details, Result, converter) or _UNREADABLE
     outcome = info.type or "Failed"
-    return Ending("Failed", outcome, failure.message, time_of(event.event_time), result.reasons, result.changes)
+    return CloseEvent("Failed", outcome, failure.message, time_of(event.event_time), result.reasons, result.changes)
 
 
-def _continued(event: HistoryEvent, converter: PayloadConverter) -> Ending:
+def _continued(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
     carried = decode(event.workflow_execution_continued_as_new_event_attributes.input, RunState, converter)
     reasons, changes = (carried.reasons, carried.changes) if carried else ([], [])
     message = "It waited so long that it went on as a new run."
-    return Ending("ContinuedAsNew", "ContinuedAsNew", message, time_of(event.event_time), reasons, changes)
+    return CloseEvent("ContinuedAsNew", "ContinuedAsNew", message, time_of(event.event_time), reasons, changes)
 
 
-def _terminated(event: HistoryEvent, _: PayloadConverter) -> Ending:
+def _terminated(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
     reason = event.workflow_execution_terminated_event_attributes.reason
-    return Ending("Terminated", "Terminated", reason or "Somebody terminated it.", time_of(event.event_time))
+    return CloseEvent("Terminated", "Terminated", reason or "Somebody terminated it.", time_of(event.event_time))
 
 
-def _canceled(event: HistoryEvent, _: PayloadConverter) -> Ending:
-    return Ending("Canceled", "Canceled", "Somebody cancelled it.", time_of(event.event_time))
+def _canceled(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
+    return CloseEvent("Canceled", "Canceled", "Somebody cancelled it.", time_of(event.event_time))
 
 
-def _timed_out(event: HistoryEvent, _: PayloadConverter) -> Ending:
-    return Ending("TimedOut", "TimedOut", "It did not end in the time it was given.", time_of(event.event_time))
+def _timed_out(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
+    return CloseEvent("TimedOut", "TimedOut", "It did not end in the time it was given.", time_of(event.event_time))
 
 
 _UNREADABLE = Result(outcome="", message="", generation=0, reasons=[], changes=[])
-_ENDINGS: dict[str, Callable[[HistoryEvent, PayloadConverter], Ending]] = {
+_READERS: dict[str, Callable[[HistoryEvent, PayloadConverter], CloseEvent]] = {
     "workflow_execution_completed_event_attributes": _completed,
     "workflow_execution_failed_event_attributes": _failed,
     "workflow_execution_continued_as_new_event_attributes": _continued,
@@ -87,7 +87,7 @@ _ENDINGS: dict[str, Callable[[HistoryEvent, PayloadConverter], Ending]] = {
 
 
 def decode(payloads: Payloads, hint: type[_T], converter: PayloadConverter) -> _T | None:
-    """The only one of `payloads`, or None where it is not, or no longer, a `hint`."""
+    """Decode the only one of `payloads`; None where it is not, or no longer, a `hint`."""
     try:
         [payload] = payloads.payloads
         value = converter.from_payload(payload, hint)

@@ -13,13 +13,13 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.auth.dependencies import MayGet, MayUpdate, TheCaller
-from api.dependencies import TheParts, require_experiment, require_filled
+from api.dependencies import State, require_experiment, require_filled
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from api.reconciliations.pages import RunFilter, RunQuery, page
-from api.reconciliations.schemas import ReconciliationDetail, RunPage, Wish
-from api.reconciliations.visibility import Runs, asking_temporal, query_all, query_by_namespaces
+from api.reconciliations.schemas import ReconcileRequest, ReconciliationDetail, RunPage
+from api.reconciliations.visibility import Runs, query_all, query_by_namespaces, temporal_call
 from experiments.contract import Target, Wakeup
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
@@ -45,14 +45,14 @@ _LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": 
     "namespaces that have an Experiment now.",
     responses=documented(401, 422, 503),
 )
-async def list_all_reconciliations(query: Annotated[RunFilter, Query()], parts: TheParts, caller: TheCaller) -> RunPage:
+async def list_all_reconciliations(query: Annotated[RunFilter, Query()], state: State, caller: TheCaller) -> RunPage:
     if await caller.may("list", ""):
-        return await page(parts.runs, query_all(), query)
-    require_filled(parts.caches)
-    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in parts.caches.objects(EXPERIMENT)})
+        return await page(state.runs, query_all(), query)
+    require_filled(state.caches)
+    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in state.caches.objects(EXPERIMENT)})
     if not namespaces:
         return RunPage(items=[], next_cursor=None, counts={})
-    return await page(parts.runs, query_by_namespaces(namespaces), query, scope=query_all())
+    return await page(state.runs, query_by_namespaces(namespaces), query, scope=query_all())
 
 
 @router.get(
@@ -63,11 +63,11 @@ async def list_all_reconciliations(query: Annotated[RunFilter, Query()], parts: 
     responses=documented(401, 403, 404, 422, 503),
 )
 async def list_reconciliations(
-    namespace: Namespace, name: Name, query: Annotated[RunQuery, Query()], parts: TheParts
+    namespace: Namespace, name: Name, query: Annotated[RunQuery, Query()], state: State
 ) -> RunPage:
-    found = await page(parts.runs, query.selection(namespace, name), query)
-    if not found.items and not found.next_cursor and not await parts.runs.known(namespace, name):
-        require_experiment(parts.caches, namespace, name)
+    found = await page(state.runs, query.selection(namespace, name), query)
+    if not found.items and not found.next_cursor and not await state.runs.exists(namespace, name):
+        require_experiment(state.caches, namespace, name)
     return found
 
 
@@ -80,10 +80,10 @@ async def list_reconciliations(
     responses=conditional() | documented(401, 403, 404, 422, 503),
 )
 async def get_reconciliation(
-    request: Request, namespace: Namespace, name: Name, run_id: RunId, parts: TheParts
+    request: Request, namespace: Namespace, name: Name, run_id: RunId, state: State
 ) -> Response:
-    obj = parts.caches.get(ObjectRef(EXPERIMENT, namespace, name))
-    run = await parts.runs.one(namespace, name, str(run_id), obj["metadata"]["uid"] if obj else None)
+    obj = state.caches.get(ObjectRef(EXPERIMENT, namespace, name))
+    run = await state.runs.one(namespace, name, str(run_id), obj["metadata"]["uid"] if obj else None)
     return answer(request, run)
 
 
@@ -101,16 +101,22 @@ async def get_reconciliation(
     },
 )
 async def reconcile(
-    request: Request, namespace: Namespace, name: Name, parts: TheParts, *, wish: Wish | None = None, wait: Wait = None
+    request: Request,
+    namespace: Namespace,
+    name: Name,
+    state: State,
+    *,
+    wish: ReconcileRequest | None = None,
+    wait: Wait = None,
 ) -> Response:
-    uid = require_experiment(parts.caches, namespace, name)["metadata"]["uid"]
+    uid = require_experiment(state.caches, namespace, name)["metadata"]["uid"]
     target = Target(namespace, name, uid)
     why = f"requested: {wish.reason}" if wish and wish.reason else "requested"
-    async with asking_temporal():
-        run_id = await parts.start(target, Wakeup([why]))
+    async with temporal_call():
+        run_id = await state.start(target, Wakeup([why]))
     if wait:
-        await _end_of(parts.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
-    run = await parts.runs.one(namespace, name, run_id, uid)
+        await _end_of(state.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
+    run = await state.runs.one(namespace, name, run_id, uid)
     return Response(
         run.model_dump_json(by_alias=True),
         status_code=200 if wait and run.status != "Running" else 202,
@@ -120,8 +126,8 @@ async def reconcile(
 
 
 async def _end_of(runs: Runs, target: Target, run_id: str, request: Request, *, seconds: int) -> None:
-    """Returns when the run has ended, the time is up or the client has gone."""
-    ended = asyncio.create_task(runs.ended(target, run_id))
+    """Wait until the run has ended, the time is up or the client has gone."""
+    ended = asyncio.create_task(runs.wait_closed(target, run_id))
     gone = asyncio.create_task(_gone(request))
     try:
         await asyncio.wait((ended, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -17,7 +17,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.converter import PayloadConverter
 
 from api.reconciliations.close_event import decode, time_of
-from api.reconciliations.schemas import Signal, Step
+from api.reconciliations.schemas import RunStep, Signal
 from experiments.contract import NOTHING_TO_REPORT, SIGNAL, TAKE_SNAPSHOT, WRITE_STATUS, Findings, RunState, Wakeup
 
 _LOCAL_ACTIVITY = "core_local_activity"
@@ -33,15 +33,15 @@ class Timeline:
     def __init__(
         self, events: Iterable[HistoryEvent], pending: Iterable[PendingActivityInfo], converter: PayloadConverter
     ) -> None:
-        self.steps: list[Step] = []
+        self.steps: list[RunStep] = []
         self.signals: list[Signal] = []
         self.reasons: list[str] = []
         self.changes: list[str] = []
         self.status_written: str | None = None
         self._converter = converter
         self._troubles: dict[str, str] = {}
-        self._open: dict[int, Step] = {}  # by the id of the event that began it
-        self._by_activity_id: dict[str, Step] = {}
+        self._open: dict[int, RunStep] = {}  # by the id of the event that began it
+        self._by_activity_id: dict[str, RunStep] = {}
         self._clock = datetime.min.replace(tzinfo=UTC)
         readers: dict[str, Callable[[HistoryEvent], None]] = {
             "workflow_execution_started_event_attributes": self._start,
@@ -64,7 +64,7 @@ class Timeline:
         self._add_pending(pending)
 
     @property
-    def current(self) -> Step | None:
+    def current(self) -> RunStep | None:
         """The step that an open run is at. None while it works on steps that its history does not have yet."""
         return self.steps[-1] if self.steps and self.steps[-1].end_time is None else None
 
@@ -74,7 +74,7 @@ class Timeline:
         return next(iter(self._troubles.values()), "")
 
     def _start(self, event: HistoryEvent) -> None:
-        """A run that continues another one goes on with its reasons and changes."""
+        """Go on with the reasons and changes of the run that this one continues."""
         carried = decode(event.workflow_execution_started_event_attributes.input, RunState, self._converter)
         if carried:
             self.reasons, self.changes = list(carried.reasons), list(carried.changes)
@@ -95,7 +95,7 @@ class Timeline:
             return
         data = self._converter.from_payload(attributes.details["data"].payloads[0])
         name = data["activity_type"]
-        step = Step(name=name, kind="local", start_time=self._clock, attempts=data["attempt"])
+        step = RunStep(name=name, kind="local", start_time=self._clock, attempts=data["attempt"])
         # The clock moves on by how long the activity took.
         step.end_time = self._clock = time_of(Timestamp(**data["complete_time"]))
         self.steps.append(step)
@@ -107,7 +107,7 @@ class Timeline:
     def _activity_scheduled(self, event: HistoryEvent) -> None:
         attributes = event.activity_task_scheduled_event_attributes
         name = attributes.activity_type.name
-        step = self._begin(event, Step(name=name, kind="regular", start_time=time_of(event.event_time)))
+        step = self._begin(event, RunStep(name=name, kind="regular", start_time=time_of(event.event_time)))
         self._by_activity_id[attributes.activity_id] = step
 
     def _activity_started(self, event: HistoryEvent) -> None:
@@ -131,7 +131,7 @@ class Timeline:
 
     def _timer_started(self, event: HistoryEvent) -> None:
         timeout = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
-        step = self._begin(event, Step(name="waiting", kind="timer", start_time=time_of(event.event_time)))
+        step = self._begin(event, RunStep(name="waiting", kind="timer", start_time=time_of(event.event_time)))
         step.next_attempt_time = step.start_time + timeout
         step.result = f"Looks again in {_seconds(timeout)}, or when woken."
 
@@ -145,18 +145,18 @@ class Timeline:
         step.end_time = self._clock
         step.result = "Woken by a signal."
 
-    def _begin(self, event: HistoryEvent, step: Step) -> Step:
+    def _begin(self, event: HistoryEvent, step: RunStep) -> RunStep:
         self.steps.append(step)
         self._open[event.event_id] = step
         return step
 
-    def _end(self, event: HistoryEvent, begun_by: int) -> Step:
+    def _end(self, event: HistoryEvent, begun_by: int) -> RunStep:
         step = self._open.pop(begun_by)
         step.end_time, step.next_attempt_time = time_of(event.event_time), None
         return step
 
     def _add_pending(self, pending: Iterable[PendingActivityInfo]) -> None:
-        """The start of an activity gets into the history only together with its end."""
+        """Add what the history does not have yet: an activity's start gets there only together with its end."""
         for activity in pending:
             step = self._by_activity_id.get(activity.activity_id)
             if step is None or step.end_time is not None:
@@ -167,10 +167,10 @@ class Timeline:
             if activity.HasField("last_failure"):
                 self._failed(step, activity.last_failure)
 
-    def _failed(self, step: Step, failure: Failure) -> None:
+    def _failed(self, step: RunStep, failure: Failure) -> None:
         step.failure = self._troubles[step.name] = _failure(failure)
 
-    def _succeeded(self, step: Step, payloads: Payloads) -> None:
+    def _succeeded(self, step: RunStep, payloads: Payloads) -> None:
         self._troubles.pop(step.name, None)
         if step.name == TAKE_SNAPSHOT:
             self._found(step, decode(payloads, Findings, self._converter))
@@ -181,7 +181,7 @@ class Timeline:
         elif step.result != NOTHING_TO_REPORT:
             self.status_written = step.result
 
-    def _found(self, step: Step, findings: Findings | None) -> None:
+    def _found(self, step: RunStep, findings: Findings | None) -> None:
         if findings is None:
             return
         step.result = _findings(findings)

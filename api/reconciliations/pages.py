@@ -8,23 +8,21 @@ stands in each run's memo, so a filter has to look at run after run, and at no m
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated, Self, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
+from api.http import cursor
 from api.http.cursor import CURSOR
-from api.http.problems import InvalidRequest
 from api.reconciliations.close_event import Closed
 from api.reconciliations.schemas import Reconciliation, RunPage
-from api.reconciliations.visibility import Runs, asking_temporal, noted, query_by_name, query_by_target, status_of
+from api.reconciliations.visibility import Runs, query_by_name, query_by_target, read_memo, status_of, temporal_call
 from experiments.contract import Achievement, Target
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
@@ -34,9 +32,9 @@ _ACHIEVEMENTS = get_args(Achievement)
 _OUTCOMES = (*_STATUSES, *_ACHIEVEMENTS, *(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)))
 
 # Each run that is looked at costs the server a read of its own; it allows a few thousand a second.
-_LOOKED_AT_FOR_ONE_PAGE = 400
-_LISTED_AT_ONCE = 200
-_READ_AT_ONCE = 20
+_MAX_RUNS_READ_FOR_A_PAGE = 400
+_LIST_SIZE = 200
+_READ_SIZE = 20
 
 
 def _known(outcome: str) -> str:
@@ -45,21 +43,23 @@ def _known(outcome: str) -> str:
     return outcome
 
 
-def _of_our_time(time: datetime) -> datetime:
+def _validate_year(time: datetime) -> datetime:
     if not 1970 < time.year < 2200:
         raise ValueError("must be between 1971 and 2199")
     return time
 
 
-def _a_time(text: str) -> str:
-    _of_our_time(datetime.fromisoformat(text[:19]))
+def _validate_timestamp(text: str) -> str:
+    _validate_year(datetime.fromisoformat(text[:19]))
     return text
 
 
 Outcome = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_OUTCOMES)})]
-Time = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+Time = Annotated[AwareDatetime, AfterValidator(_validate_year)]
 # As the server writes it: Python's have no nanoseconds.
-ServerTime = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"), AfterValidator(_a_time)]
+ServerTime = Annotated[
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$"), AfterValidator(_validate_timestamp)
+]
 
 
 class RunFilter(Part):
@@ -94,7 +94,7 @@ class RunFilter(Part):
         return not self.reason and self.outcome in (None, *_STATUSES)
 
     def within(self, selection: str) -> str:
-        """As a query for visibility: those of `selection` in the time range, whatever they came to."""
+        """Select, as a query for visibility, those of `selection` in the time range, whatever they came to."""
         parts = [selection]
         parts += [f"StartTime >= '{_utc(self.since)}'"] if self.since else []
         parts += [f"StartTime < '{_utc(self.until)}'"] if self.until else []
@@ -129,33 +129,32 @@ class RunQuery(RunFilter):
 
 
 async def page(runs: Runs, selection: str, query: RunFilter, *, scope: str = "") -> RunPage:
-    """One page of the runs of `selection`, a query for visibility.
+    """Read one page of the runs of `selection`, a query for visibility.
 
     Cursors are good for the same `scope` and filters. It is the selection itself, unless that may change between one
     page and the next. Raises InvalidRequest and TemporalUnavailable.
     """
     span = query.within(selection)
-    what = f"{query.within(scope or selection)} {query.outcome} {query.reason}"
-    of = hashlib.sha256(what.encode()).hexdigest()[:16]
-    async with asking_temporal():
+    listed = f"{query.within(scope or selection)} {query.outcome} {query.reason}"
+    async with temporal_call():
         if query.cursor is not None:
-            items, end = await _fill(runs, query, span, _Position.decode(query.cursor, of))
+            items, end = await _fill(runs, query, span, cursor.decode(query.cursor, _POSITION, listed))
             counts = None
         else:
-            (items, end), counts = await asyncio.gather(_fill(runs, query, span, _Position(of=of)), runs.counts(span))
-    return RunPage(items=items, next_cursor=end.encode() if end else None, counts=counts)
+            (items, end), counts = await asyncio.gather(_fill(runs, query, span, _PagePosition()), runs.counts(span))
+    next_cursor = cursor.encode(end, _POSITION, listed) if end else None
+    return RunPage(items=items, next_cursor=next_cursor, counts=counts)
 
 
-class _Position(BaseModel):
+class _PagePosition(BaseModel):
     """How far pages have come: when the last run that they have passed ended, None where that one was open.
 
     A query from there finds again those that ended at the same time, and perhaps those that were open: visibility may
-    not have known yet that they had ended. `of` says what is listed.
+    not have known yet that they had ended.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    of: str
     close_time: ServerTime | None = None
     same_time: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
@@ -174,29 +173,19 @@ class _Position(BaseModel):
     def passed(self) -> set[str]:
         return {*self.same_time, *self.open}
 
-    def encode(self) -> str:
-        return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode()
 
-    @classmethod
-    def decode(cls, cursor: str, of: str) -> Self:
-        """Raises InvalidRequest."""
-        with suppress(ValueError):
-            position = cls.model_validate_json(base64.urlsafe_b64decode(cursor.encode()))
-            if position.of == of:
-                return position
-        sentence = "query.cursor: is not one that a list with these filters has given out."
-        raise InvalidRequest(sentence, [sentence])
+_POSITION = TypeAdapter(_PagePosition)
 
 
 async def _fill(
-    runs: Runs, query: RunFilter, span: str, position: _Position
-) -> tuple[list[Reconciliation], _Position | None]:
-    """The runs of one page, and how far it has come; None at the end."""
+    runs: Runs, query: RunFilter, span: str, position: _PagePosition
+) -> tuple[list[Reconciliation], _PagePosition | None]:
+    """Collect the runs of one page, and how far it has come; None at the end."""
     items: list[Reconciliation] = []
     looked_at = 0
     async with aclosing(_following(runs, query, span, position)) as following:
         async for run, item in following:
-            if len(items) == query.limit or looked_at == _LOOKED_AT_FOR_ONE_PAGE:
+            if len(items) == query.limit or looked_at == _MAX_RUNS_READ_FOR_A_PAGE:
                 return items, position
             position, looked_at = position.after(run), looked_at + 1
             items += [item] if item else []
@@ -204,32 +193,32 @@ async def _fill(
 
 
 async def _following(
-    runs: Runs, query: RunFilter, span: str, position: _Position
+    runs: Runs, query: RunFilter, span: str, position: _PagePosition
 ) -> AsyncGenerator[tuple[WorkflowExecution, Reconciliation | None]]:
-    """Every run behind `position` that visibility lists, and what it is if it is wanted."""
+    """Yield every run behind `position` that visibility lists, and what it is if it is wanted."""
     if query.status:
         span = f"{span} AND ExecutionStatus = '{query.status}'"
     more = True
     while more:
-        size = (query.limit + 1 if query.is_plain else _LISTED_AT_ONCE) + len(position.passed)
+        size = (query.limit + 1 if query.is_plain else _LIST_SIZE) + len(position.passed)
         listed = await runs.listed(position.query(span), size)
         more = len(listed) == size
         found = [run for run in listed if run.run_id not in position.passed]
-        at_once = max(query.limit + 1, _READ_AT_ONCE)
+        at_once = max(query.limit + 1, _READ_SIZE)
         for start in range(0, len(found), at_once):
             batch = found[start : start + at_once]
-            read = await runs.read([run for run in batch if await _may_be(run, query)])
+            read = await runs.read([run for run in batch if await _matches_memo(run, query)])
             items = {item.run_id: item for item in read if query.accepts(item.status, item.outcome, item.reasons)}
             for run in batch:
                 position = position.after(run)
                 yield run, items.get(run.run_id)
 
 
-async def _may_be(run: WorkflowExecution, query: RunFilter) -> bool:
-    """By what visibility knows of it. True, too, where only the history can tell."""
+async def _matches_memo(run: WorkflowExecution, query: RunFilter) -> bool:
+    """Tell by what visibility knows of it. True, too, where only the history can tell."""
     if query.outcome is None and not query.reason:
         return True
-    note, status = await noted(run), status_of(run)
+    note, status = await read_memo(run), status_of(run)
     if status in ("Completed", "Failed") and not note.outcome:
         return True
     return query.accepts(status, note.outcome or status, note.reasons)

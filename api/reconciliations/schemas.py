@@ -12,7 +12,7 @@ from experiments.changes import Verb
 from experiments.models import Part
 
 
-class Step(Part, frozen=False):
+class RunStep(Part, frozen=False):
     """One step of a run. `result` and `failure` are in words; `failure` is that of the last attempt that failed.
 
     A step that is tried as a local activity first and then as a regular one appears as both. Times of local steps are
@@ -83,8 +83,8 @@ class ReconciliationDetail(Reconciliation):
 
     children: list[ChildChange]
     status_written: str | None
-    current_step: Step | None
-    steps: list[Step]
+    current_step: RunStep | None
+    steps: list[RunStep]
     signals: list[Signal]
 
 
@@ -100,7 +100,7 @@ class RunPage(Part):
     counts: dict[str, int] | None
 
 
-class Wish(Part):
+class ReconcileRequest(Part):
     """Why somebody wants a run, in one line: it becomes one of the run's `reasons`."""
 
     model_config = ConfigDict(extra="forbid")

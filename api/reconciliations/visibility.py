@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from dataclasses import asdict
 from typing import cast
 from urllib.parse import quote
 
 import structlog
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from pydantic import TypeAdapter
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -27,31 +26,20 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.http.problems import NotFound, TemporalUnavailable
-from api.reconciliations.close_event import Closed, Ending, ending
+from api.http.problems import NoSuchResource, TemporalUnavailable
+from api.reconciliations.close_event import Closed, CloseEvent, read_close_event
 from api.reconciliations.history import Timeline
 from api.reconciliations.schemas import ChildChange, Reconciliation, ReconciliationDetail, Status
 from experiments.changes import from_words
-from experiments.contract import WORKFLOW_TYPE, Target, workflow_id_prefix
+from experiments.contract import WORKFLOW_TYPE, RunMemo, Target, workflow_id_prefix
 
 log = structlog.get_logger(__name__)
 
-
-_PATIENCE_SECONDS = 5
-_PROBE = timedelta(seconds=1)
-_FETCHES_AT_ONCE = 20
+_TIMEOUT_SECONDS = 5
+_MAX_FETCHES_AT_ONCE = 20
+_MEMO = TypeAdapter(RunMemo)
 _NOBODY = Target("", "", "")
 """Of a run that somebody began by hand, under an ID of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """What a run has put into its memo: `outcome` when it completes or fails, the rest where it is not too long."""
-
-    reasons: list[str] = field(default_factory=list)
-    changes: list[str] = field(default_factory=list)
-    outcome: str = ""
-    message: str = ""
 
 
 class Runs:
@@ -62,61 +50,55 @@ class Runs:
         self._ui_url = ui_url
         self._converter = client.data_converter.payload_converter
 
-    async def check(self) -> None:
-        """Ask for the namespace: that needs the server, the credentials and the namespace to be right."""
-        request = DescribeNamespaceRequest(namespace=self._client.namespace)
-        async with asking_temporal():
-            await self._client.workflow_service.describe_namespace(request, timeout=_PROBE)
-
     async def listed(self, query: str, size: int) -> list[WorkflowExecution]:
-        """The first `size` runs that visibility has for `query`: those that are open, then the last to end first."""
-        async with asking_temporal():
+        """List the first `size` runs of `query` in visibility: those that are open, then the last to end first."""
+        async with temporal_call():
             return [run async for run in self._client.list_workflows(query, limit=size, page_size=size)]
 
-    async def known(self, namespace: str, name: str) -> bool:
-        """Whether there is a run of any Experiment that has or had this name."""
+    async def exists(self, namespace: str, name: str) -> bool:
+        """Tell whether there is a run of any Experiment that has or had this name."""
         return bool(await self.listed(query_by_name(namespace, name), 1))
 
     async def counts(self, query: str) -> dict[str, int]:
-        """How many runs visibility has for `query`, by status."""
-        async with asking_temporal():
+        """Count the runs that visibility has for `query`, by status."""
+        async with temporal_call():
             counted = await self._client.count_workflows(f"{query} GROUP BY ExecutionStatus")
         return {str(group.group_values[0]): group.count for group in counted.groups}
 
     async def read(self, runs: Iterable[WorkflowExecution]) -> list[Reconciliation]:
-        """Those of `runs` that Temporal still has, in the same order, and as they are now."""
-        gate = asyncio.Semaphore(_FETCHES_AT_ONCE)
-        async with asking_temporal():
+        """Read those of `runs` that Temporal still has, in the same order, as they are now."""
+        gate = asyncio.Semaphore(_MAX_FETCHES_AT_ONCE)
+        async with temporal_call():
             read = await asyncio.gather(*(self._summary(run, gate) for run in runs))
         return [run for run in read if run]
 
     async def one(self, namespace: str, name: str, run_id: str, uid: str | None) -> ReconciliationDetail:
-        """A run by its ID. With the `uid` of the Experiment, also one that visibility does not know yet.
+        """Read a run by its ID. With the `uid` of the Experiment, also one that visibility does not know yet.
 
-        Raises NotFound.
+        Raises NoSuchResource.
         """
-        async with asking_temporal():
+        async with temporal_call():
             described = await self._find(namespace, name, run_id, uid)
             if described is None:
-                raise NotFound(
+                raise NoSuchResource(
                     f"Temporal has no run {run_id} of an Experiment {namespace}/{name}. It forgets runs that have "
                     "ended after its retention period."
                 )
             history = await self._handle(described.id, run_id).fetch_history()
         timeline = Timeline(history.events, described.raw_description.pending_activities, self._converter)
-        ended = ending(history.events[-1], self._converter)
+        ended = read_close_event(history.events[-1], self._converter)
         return _detail(self._reconciliation(described, timeline.reasons, ended), timeline)
 
-    async def ended(self, target: Target, run_id: str) -> None:
-        """Returns when this run has ended, however long that takes."""
+    async def wait_closed(self, target: Target, run_id: str) -> None:
+        """Return when this run has ended, however long that takes."""
         events = self._handle(target.workflow_id, run_id).fetch_history_events(
             wait_new_event=True, event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
         )
-        async with asking_temporal(patiently=True):
+        async with temporal_call(limited=False):
             await anext(events)
 
     def url(self, workflow_id: str, run_id: str) -> str:
-        """Where Temporal's UI shows this run."""
+        """Link to this run in Temporal's UI."""
         workflow = f"{self._ui_url}/namespaces/{quote(self._client.namespace)}/workflows/{quote(workflow_id, safe='')}"
         return f"{workflow}/{run_id}/history"
 
@@ -124,10 +106,10 @@ class Runs:
         return self._client.get_workflow_handle(workflow_id, run_id=run_id)
 
     async def _summary(self, run: WorkflowExecution, gate: asyncio.Semaphore) -> Reconciliation | None:
-        note = await noted(run)
+        note = await read_memo(run)
         if run.close_time and note.message:
             status = cast(Closed, status_of(run))
-            ended = Ending(status, note.outcome, note.message, run.close_time, note.reasons, note.changes)
+            ended = CloseEvent(status, note.outcome, note.message, run.close_time, note.reasons, note.changes)
             return self._reconciliation(run, note.reasons, ended)
         async with gate:
             try:
@@ -137,13 +119,13 @@ class Runs:
                     return None  # forgotten since the list was made
                 raise
 
-    async def _ending(self, run: WorkflowExecution) -> Ending | None:
+    async def _ending(self, run: WorkflowExecution) -> CloseEvent | None:
         handle = self._handle(run.id, run.run_id)
         # Asked for the last event of an open run, the server waits 20 s for it; and visibility may be behind.
         if _is_open(run) and _is_open(await handle.describe()):
             return None
         history = await handle.fetch_history(event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT)
-        return ending(history.events[-1], self._converter)
+        return read_close_event(history.events[-1], self._converter)
 
     async def _find(
         self, namespace: str, name: str, run_id: str, uid: str | None
@@ -161,7 +143,7 @@ class Runs:
                 return None
             raise
 
-    def _reconciliation(self, run: WorkflowExecution, reasons: list[str], ended: Ending | None) -> Reconciliation:
+    def _reconciliation(self, run: WorkflowExecution, reasons: list[str], ended: CloseEvent | None) -> Reconciliation:
         target = Target.from_workflow_id(run.id) or _NOBODY
         return Reconciliation(
             run_id=run.run_id,
@@ -202,20 +184,16 @@ def query_by_target(target: Target) -> str:
     return f"{query_all()} AND WorkflowId = '{target.workflow_id}'"
 
 
-async def noted(run: WorkflowExecution) -> Noted:
+async def read_memo(run: WorkflowExecution) -> RunMemo:
+    """Read what the run has noted; nothing where that is of a version that noted other things."""
     try:
-        return Noted(
-            reasons=await run.memo_value("reasons", [], type_hint=list[str]),
-            changes=await run.memo_value("changes", [], type_hint=list[str]),
-            outcome=await run.memo_value("outcome", "", type_hint=str),
-            message=await run.memo_value("message", "", type_hint=str),
-        )
+        return _MEMO.validate_python(await run.memo())
     except (ValueError, KeyError, RuntimeError):
-        return Noted()  # of another version
+        return RunMemo()
 
 
 def status_of(run: WorkflowExecution) -> Status:
-    """As Temporal's UI calls it."""
+    """Name the status as Temporal's UI does."""
     return cast(Status, run.status.name.title().replace("_", "") if run.status else "Running")
 
 
@@ -242,18 +220,18 @@ def _detail(run: Reconciliation, timeline: Timeline) -> ReconciliationDetail:
 
 
 @asynccontextmanager
-async def asking_temporal(*, patiently: bool = False) -> AsyncIterator[None]:
-    """Raises `TemporalUnavailable`.
+async def temporal_call(*, limited: bool = True) -> AsyncIterator[None]:
+    """Raise `TemporalUnavailable` where a call fails or, if it is `limited`, takes longer than a few seconds.
 
     The client itself repeats a call for ten seconds, which is longer than anybody waits for a page.
     """
     try:
-        async with asyncio.timeout(None if patiently else _PATIENCE_SECONDS):
+        async with asyncio.timeout(_TIMEOUT_SECONDS if limited else None):
             yield
     except RPCError as error:
         raise _unavailable(error, error.message) from error
     except TimeoutError as error:
-        raise _unavailable(error, f"nothing within {_PATIENCE_SECONDS} s") from error
+        raise _unavailable(error, f"nothing within {_TIMEOUT_SECONDS} s") from error
     except RuntimeError as error:  # what a client raises that connects lazily, and could not yet
         raise _unavailable(error, "no connection") from error
 

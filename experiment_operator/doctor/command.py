@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from experiment_operator import logs, settings
 from experiment_operator.doctor import kubernetes, templates, temporal, testkube, webhook
-from experiment_operator.doctor.report import Check, Finding, DoctorContext, Verdict, fault, ok, unchecked
+from experiment_operator.doctor.report import Check, DoctorContext, Finding, Verdict, fault, ok, unchecked
 from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError

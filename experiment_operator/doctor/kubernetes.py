@@ -12,7 +12,7 @@ import yaml
 
 from crds import experiment_crd as bundled_crd
 from experiment_operator import rbac
-from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, warning
+from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, warning
 from experiment_operator.rbac import Permission
 from experiments.drift import differences
 from experiments.options import OWN_NAMESPACE

@@ -6,7 +6,7 @@ can set. So what is found is about this template, and about nothing that an Expe
 
 from __future__ import annotations
 
-from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, warning
+from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, warning
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.plan import Plan, plan
 from experiments.resources import EXPERIMENT

@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from experiment_operator.doctor.report import Findings, DoctorContext, fault, ok, warning
+from experiment_operator.doctor.report import DoctorContext, Findings, fault, ok, warning
 from temporal.client import connect
 
 _CALL = timedelta(seconds=5)

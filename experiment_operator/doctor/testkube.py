@@ -5,7 +5,7 @@ Its kinds and namespace are in `kubernetes`, the phase templates in `templates`.
 
 from __future__ import annotations
 
-from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, unchecked, warning
+from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, unchecked, warning
 from experiment_operator.doctor.templates import namespaces
 from experiments.options import OWN_NAMESPACE
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW

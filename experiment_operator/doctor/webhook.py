@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
-from experiment_operator.doctor.report import Finding, Findings, DoctorContext, fault, ok, unchecked, warning
+from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
 from kube.errors import Forbidden, NotFound
 from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef

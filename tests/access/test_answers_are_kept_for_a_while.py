@@ -87,8 +87,8 @@ async def test_a_revoked_role_is_refused_once_its_answer_has_expired(serve, kube
 
 
 async def test_only_so_many_answers_are_kept(asking, monkeypatch):
-    monkeypatch.setattr("api.auth.kubernetes._USERS_KEPT", 3)
-    monkeypatch.setattr("api.auth.kubernetes._VERDICTS_KEPT", 3)
+    monkeypatch.setattr("api.auth.kubernetes._MAX_USERS", 3)
+    monkeypatch.setattr("api.auth.kubernetes._MAX_VERDICTS", 3)
     access = ByKubernetes(asking)
 
     async def ask(number):

@@ -48,7 +48,7 @@ async def test_an_api_server_that_is_away(serve, at):
 
 
 async def test_an_api_server_that_hangs_is_not_waited_for_long(serve, at, monkeypatch):
-    monkeypatch.setattr("api.auth.kubernetes._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("api.auth.kubernetes._REVIEW_TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as hanging, structlog.testing.capture_logs() as logs:
         await assert_unavailable(serve, await at(hanging.getsockname()[1]))
     assert [line["error"] for line in logs if line["log_level"] == "warning"] == ["nothing within 0.2 s"]

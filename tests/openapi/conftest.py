@@ -50,6 +50,8 @@ async def cluster() -> AsyncIterator[LocalCluster]:
 async def url(cluster: LocalCluster, running: Any) -> AsyncIterator[str]:
     """Where the api listens; watcher and worker are at work behind it."""
     temporal = await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
+    patch = pytest.MonkeyPatch()
+    patch.setattr("telemetry.health._needs", {})  # what other folders' services lacked when they ended
     async with await KubeClient.connect(cluster.kubeconfig) as kube:
         caches = Caches(kube, [*sources(_OPTIONS), *name_sources(_OPTIONS)])
         app = create_app(caches, temporal, Everybody(), ApiConfig(task_queue=_TASK_QUEUE))
@@ -62,9 +64,10 @@ async def url(cluster: LocalCluster, running: Any) -> AsyncIterator[str]:
             serving(app, "127.0.0.1", 0) as port,
         ):
             await caches.wait_synced()
-            with closing(app.state.parts.broadcast):
+            with closing(app.state.shared.broadcast):
                 await _apply_experiments(cluster, kube)
                 yield f"http://127.0.0.1:{port}"
+    patch.undo()
 
 
 async def _apply_experiments(cluster: LocalCluster, kube: KubeClient) -> None:

@@ -122,7 +122,7 @@ def listen() -> Callable[..., Any]:
         config = ApiConfig(temporal_ui_url=_UI, task_queue=_TASK_QUEUE)
         app = create_app(caches, temporal, access or Everybody(), config)
         async with serving(app, "127.0.0.1", 0) as port:
-            with closing(app.state.parts.broadcast):
+            with closing(app.state.shared.broadcast):
                 async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
                     yield client
 

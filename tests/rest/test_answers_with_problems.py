@@ -67,7 +67,7 @@ async def test_without_temporal_history_is_unavailable_and_experiments_are_not(
 
 
 async def test_a_temporal_that_hangs_is_not_waited_for_long(serve, caches, monkeypatch):
-    monkeypatch.setattr("api.reconciliations.visibility._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("api.reconciliations.visibility._TIMEOUT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         address = f"127.0.0.1:{hanging.getsockname()[1]}"
         temporal = await Client.connect(address, lazy=True, data_converter=pydantic_data_converter)

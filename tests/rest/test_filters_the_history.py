@@ -95,7 +95,7 @@ async def test_counts_are_by_status_and_of_all_that_the_range_has(api, url, succ
 
 
 async def test_a_filter_looks_at_so_many_runs_for_one_page_and_goes_on_with_the_next(past, api, url, monkeypatch):
-    monkeypatch.setattr("api.reconciliations.pages._LOOKED_AT_FOR_ONE_PAGE", 2)
+    monkeypatch.setattr("api.reconciliations.pages._MAX_RUNS_READ_FOR_A_PAGE", 2)
     pages, cursor = [], {}
     while cursor != {"cursor": None}:
         page = (await api.get(url, params={"reason": "requested", **cursor})).json()

@@ -151,7 +151,7 @@ async def read_to_the_end(connection):
     "limit",
     [
         pytest.param(("api.events.endpoints._SEND_SECONDS", 0.2), id="by the stream"),
-        pytest.param(("api.events.buffer._MOST_BYTES", 500_000), id="by the ring"),
+        pytest.param(("api.events.buffer._MAX_BYTES", 500_000), id="by the ring"),
         pytest.param(("api.http.server._STALLED_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
     ],
 )
@@ -176,7 +176,7 @@ async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(
 async def test_after_more_runs_than_can_be_told_all_begin_anew(
     listen, caches, temporal, follow, runs, target, until, monkeypatch
 ):
-    monkeypatch.setattr("api.events.run_poller._MOST", 1)
+    monkeypatch.setattr("api.events.run_poller._MAX_RUNS", 1)
     async with listen(caches, temporal) as api:
         async with follow(api, "/events") as stream:
             await until(lambda: "synced" in stream.names)

@@ -77,7 +77,7 @@ async def test_an_id_from_the_future_begins_anew(live, follow, create, path, unt
 async def test_an_id_that_has_left_the_ring_begins_anew_with_the_outcome(
     live, follow, create, change, caches, namespace, path, until, monkeypatch
 ):
-    monkeypatch.setattr("api.events.buffer._MOST_BYTES", 3000)
+    monkeypatch.setattr("api.events.buffer._MAX_BYTES", 3000)
     await create("weather")
     async with follow(live, path) as stream:
         await until(lambda: "synced" in stream.names)
@@ -110,12 +110,12 @@ async def test_a_deletion_is_told_to_one_who_was_away_and_a_newcomer_finds_nothi
 
 
 async def test_while_nobody_reads_for_long_nothing_is_kept(live, follow, create, change, path, until, monkeypatch):
-    monkeypatch.setattr("api.events.broadcast._SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr("api.events.broadcast._POLL_SECONDS", 0.05)
     await create("weather")
     async with follow(live, path) as stream:
         await until(lambda: "synced" in stream.names)
         last = stream.last_id
-    monkeypatch.setattr("api.events.broadcast._SECONDS_KEPT_FOR_NOBODY", 0.01)
+    monkeypatch.setattr("api.events.broadcast._IDLE_SECONDS", 0.01)
 
     async def begins_anew():
         async with follow(live, path, last) as stream:

@@ -12,7 +12,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.reconciliations.close_event import Ending, ending
+from api.reconciliations.close_event import CloseEvent, read_close_event
 from api.reconciliations.history import Timeline
 from experiments.contract import RunState, Target
 
@@ -52,7 +52,7 @@ def test_no_step_begins_before_the_one_before_it_has_ended(events):
 def test_tells_what_woke_the_run_and_how_it_ended(events):
     signals = Timeline(events, [], _CONVERTER).signals
     assert [signal.reasons for signal in signals] == [["generation 1"], ["AiGateway created"]]
-    end = ending(events[-1], _CONVERTER)
+    end = read_close_event(events[-1], _CONVERTER)
     assert (end.status, end.outcome, end.reasons) == ("Completed", "Reconciled", ["generation 1", "AiGateway created"])
     assert len(end.changes) == 2
 
@@ -61,7 +61,7 @@ def test_an_open_timer_says_how_long_it_waits_at_most(events):
     started = next(i for i, event in enumerate(events) if event.HasField("timer_started_event_attributes"))
     last = Timeline(events[: started + 1], [], _CONVERTER).steps[-1]
     assert (last.result, last.end_time) == ("Looks again in 1 s, or when woken.", None)
-    assert ending(events[started], _CONVERTER) is None
+    assert read_close_event(events[started], _CONVERTER) is None
 
 
 @pytest.mark.parametrize("data", [b"{}", b"[]", b'"text"', b"17", b"null", b'{"outcome":', b"\xff"])
@@ -70,14 +70,14 @@ def test_what_another_version_wrote_is_left_out(events, data):
         _replace_payloads(event, Payload(metadata={"encoding": b"json/plain"}, data=data))
     timeline = Timeline(events, [], _CONVERTER)
     assert [step.name for step in timeline.steps][:3] == ["take_snapshot", "apply_config_map", "apply_config_map"]
-    assert ending(events[-1], _CONVERTER).outcome == "Completed"
+    assert read_close_event(events[-1], _CONVERTER).outcome == "Completed"
 
 
 def test_an_encoding_that_is_not_known_is_left_out(events):
     for event in events:
         _replace_payloads(event, Payload(metadata={"encoding": b"binary/encrypted"}, data=b"?"))
     assert len(Timeline(events, [], _CONVERTER).steps) == 10
-    assert ending(events[-1], _CONVERTER).outcome == "Completed"
+    assert read_close_event(events[-1], _CONVERTER).outcome == "Completed"
 
 
 def _replace_payloads(event: HistoryEvent, payload: Payload) -> None:
@@ -99,7 +99,7 @@ def test_a_run_that_went_on_as_a_new_one_hands_on_what_it_did():
     carried = RunState(Target("default", "weather", "u"), reasons=["generation 1"], changes=["created ConfigMap a/b"])
     event = HistoryEvent()
     event.workflow_execution_continued_as_new_event_attributes.input.CopyFrom(_CONVERTER.to_payloads_wrapper([carried]))
-    end = ending(event, _CONVERTER)
+    end = read_close_event(event, _CONVERTER)
     assert (end.outcome, end.reasons, end.changes) == ("ContinuedAsNew", ["generation 1"], ["created ConfigMap a/b"])
 
 
@@ -115,6 +115,6 @@ def test_a_run_that_went_on_as_a_new_one_hands_on_what_it_did():
 def test_a_run_that_left_no_result_still_has_an_outcome(attributes, outcome):
     event = HistoryEvent()
     getattr(event, attributes).SetInParent()
-    end = ending(event, _CONVERTER)
-    assert isinstance(end, Ending)
+    end = read_close_event(event, _CONVERTER)
+    assert isinstance(end, CloseEvent)
     assert (end.status, end.outcome, end.changes) == (outcome, outcome, [])
