@@ -15,10 +15,16 @@ from experiments.names import CHILD_SUFFIXES
 from experiments.options import OWN_NAMESPACE
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import dependency_sources, name_sources, sources
-from kube.objects import EVENT, LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Resource, Source
-
-_TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
-_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
+from kube.objects import (
+    ACCESS_REVIEW,
+    EVENT,
+    LEASE,
+    SECRET,
+    TOKEN_REVIEW,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+    Resource,
+    Source,
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -72,7 +78,7 @@ def _worker(chosen: Worker) -> set[Permission]:
 def _api(chosen: Api) -> set[Permission]:
     found = _watch([*sources(chosen.options), *name_sources(chosen.options)])
     if chosen.api_auth == "kubernetes":
-        found |= _may("create", _TOKEN_REVIEW) | _may("create", _ACCESS_REVIEW)
+        found |= _may("create", TOKEN_REVIEW) | _may("create", ACCESS_REVIEW)
     return found | _webhook(chosen) if chosen.webhook else found
 
 

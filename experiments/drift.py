@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from experiments.names import APPLIED, MANAGER
+from experiments.names import APPLIED
 from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
-from kube.objects import CONFIG_MAP, Object
+from kube.objects import CONFIG_MAP, FIELD_MANAGER, Object
 
 _IDENTITY = ("apiVersion", "kind")
 
@@ -64,8 +64,8 @@ def is_outdated(found: Iterable[Difference]) -> bool:
 def editor(live: Object) -> str | None:
     """Return the field manager that last changed `live`, if it was not this service."""
     entries = [e for e in live["metadata"].get("managedFields", ()) if not e.get("subresource") and e.get("manager")]
-    newest = max(entries, key=lambda e: (e.get("time", ""), e.get("manager") != MANAGER), default=None)
-    return newest["manager"] if newest and newest.get("manager") != MANAGER else None
+    newest = max(entries, key=lambda e: (e.get("time", ""), e.get("manager") != FIELD_MANAGER), default=None)
+    return newest["manager"] if newest and newest.get("manager") != FIELD_MANAGER else None
 
 
 def corrections(found: Iterable[Difference]) -> list[dict[str, Any]]:

@@ -425,6 +425,14 @@ class Experiment(Part):
     status: ExperimentStatus = ExperimentStatus()
 
 
+def parse_status(obj: Object) -> ExperimentStatus:
+    """Read the status. Empty where it breaks the rules, as one from another version may: it is written anew."""
+    try:
+        return ExperimentStatus.model_validate(obj.get("status", {}))
+    except ValidationError:
+        return ExperimentStatus()
+
+
 def parse(obj: Object, *, strict: bool = False) -> Experiment:
     """`obj` as an Experiment. Raises `pydantic.ValidationError`, which `sentences` puts into words.
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from experiments.options import Options
 from experiments.resources import GROUP, TEST_TRIGGER, TEST_WORKFLOW
-from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource
+from kube.objects import CONFIG_MAP, FIELD_MANAGER, Object, ObjectRef, Resource
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
-MANAGER = "experiment-operator"
+MANAGER = FIELD_MANAGER
 UID_LABEL = f"{GROUP}/experiment-uid"
 # A name has up to 253 characters and a label value 63, so the way back to the Experiment is an annotation.
 EXPERIMENT_ANNOTATION = f"{GROUP}/experiment"
@@ -31,6 +31,7 @@ CHILD_SUFFIXES: dict[Resource, str] = {
     TEST_WORKFLOW: "-workflow",
     TEST_TRIGGER: "-trigger",
 }
+CHILD_KINDS = {resource.kind: resource for resource in CHILD_SUFFIXES}
 _MAX_NAME = 253
 _HASH_LENGTH = 10
 

@@ -29,7 +29,7 @@ from experiments.errors import (
     TestkubeMissing,
 )
 from experiments.models import Condition, ExperimentSpec
-from experiments.names import APPLIED, CHILD_SUFFIXES, FINALIZER, is_marked
+from experiments.names import APPLIED, CHILD_KINDS, CHILD_SUFFIXES, FINALIZER, is_marked
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
@@ -385,7 +385,7 @@ class _Reconciliation:
         return manifest
 
     def _application(self, manifest: Object) -> Action:
-        resource = next(r for r in CHILD_SUFFIXES if r.kind == manifest["kind"])
+        resource = CHILD_KINDS[manifest["kind"]]
         ref = ref_of(resource, manifest)
         problem = self.failures.get(ref)
         if problem and not isinstance(problem, Immutable):

@@ -14,8 +14,17 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from experiments.errors import Problem
-from experiments.models import ExperimentSpec, ExperimentStatus, Metadata, sentences
-from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, REQUESTED_AT, Placement, belongs_to, placement
+from experiments.models import ExperimentSpec, ExperimentStatus, Metadata, parse_status, sentences
+from experiments.names import (
+    CHILD_KINDS,
+    CHILD_SUFFIXES,
+    MANAGED_BY,
+    MANAGER,
+    REQUESTED_AT,
+    Placement,
+    belongs_to,
+    placement,
+)
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source, ref_of
@@ -59,11 +68,7 @@ class Subject:
             spec = ExperimentSpec.model_validate(obj.get("spec"))
         except ValidationError as error:
             errors = [f"spec.{line}".replace(".(root)", "") for line in sentences(error)]
-        try:
-            status = ExperimentStatus.model_validate(obj.get("status", {}))
-        except ValidationError:
-            status = ExperimentStatus()  # to be written anew
-        return cls(obj, options, Metadata.model_validate(obj.get("metadata")), status, spec, errors)
+        return cls(obj, options, Metadata.model_validate(obj.get("metadata")), parse_status(obj), spec, errors)
 
     def unsuspended(self) -> Subject:
         """As it will be once nobody suspends it any more."""
@@ -133,11 +138,10 @@ class Subject:
 
     @property
     def remembered_children(self) -> tuple[ObjectRef, ...]:
-        by_kind = {resource.kind: resource for resource in CHILD_SUFFIXES}
         return tuple(
-            ObjectRef(by_kind[r.kind], r.namespace or self.meta.namespace, r.name)
+            ObjectRef(CHILD_KINDS[r.kind], r.namespace or self.meta.namespace, r.name)
             for r in self.status.generated_resources
-            if r.kind in by_kind
+            if r.kind in CHILD_KINDS
         )
 
     @cached_property

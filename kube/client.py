@@ -19,7 +19,7 @@ from kubernetes_asyncio.config import ConfigException
 
 from kube.credentials import load_configuration
 from kube.errors import Expired, Unavailable, error_for
-from kube.objects import Object, Source, ref_of
+from kube.objects import FIELD_MANAGER, Object, Source, ref_of
 from proxies.environment import through
 from telemetry import metrics, tracing
 
@@ -35,7 +35,6 @@ Page: TypeAlias = tuple[Objects, str]
 Operations: TypeAlias = list[dict[str, Any]]
 Event: TypeAlias = dict[str, Any]  # {"type": "ADDED", "object": {...}}
 
-FIELD_MANAGER = "experiment-operator"
 
 _PAGE_SIZE = 500
 _DEEPEST = 400

@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 # A Kubernetes object as the API server sends it: JSON. Typed objects cost ten times as much and add nothing here.
 Object: TypeAlias = dict[str, Any]
 
+FIELD_MANAGER = "experiment-operator"
+"""Under which everything is written, and by which its own writes are told from others'."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -28,6 +31,8 @@ class Resource:
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 EVENT = Resource("v1", "Event", "events")
 SECRET = Resource("v1", "Secret", "secrets")
+TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
+ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")
 VALIDATING_WEBHOOK_CONFIGURATION = Resource(
     "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations"

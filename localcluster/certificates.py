@@ -16,12 +16,13 @@ from pathlib import Path
 
 import yaml
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from webhook.x509 import common_name, sign_authority, sign_leaf
+
 _LIFETIME = dt.timedelta(days=365)
-_CLOCK_SKEW = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,8 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localcluster")])
-        self._certificate = (
-            _builder(self._name, self._name, self._key.public_key(), self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
+        self._expires = dt.datetime.now(dt.UTC) + _LIFETIME
+        self._certificate = sign_authority("localcluster", self._key, self._expires)
 
     @property
     def certificate(self) -> bytes:
@@ -58,8 +54,8 @@ class Authority:
     def serving(self, *hosts: str) -> KeyPair:
         """For a server on 127.0.0.1 or localhost, which others may also know as one of `hosts`."""
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, ("localhost", *hosts))]
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kube-apiserver")])
-        return self._issue(subject, ExtendedKeyUsageOID.SERVER_AUTH, x509.SubjectAlternativeName(names))
+        usage = ExtendedKeyUsageOID.SERVER_AUTH
+        return self._issue(common_name("kube-apiserver"), usage, x509.SubjectAlternativeName(names))
 
     def client(self, user: str, groups: tuple[str, ...]) -> KeyPair:
         """For the Kubernetes user `user`, member of `groups`."""
@@ -69,15 +65,8 @@ class Authority:
 
     def _issue(self, subject: x509.Name, usage: x509.ObjectIdentifier, *extensions: x509.ExtensionType) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = (
-            _builder(subject, self._name, key.public_key(), self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
+        authority = (self._certificate, self._key)
+        certificate = sign_leaf(subject, key.public_key(), authority, self._expires, usage, *extensions)
         return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _private_pem(key))
 
 
@@ -112,38 +101,6 @@ def write_private(path: Path, content: bytes) -> Path:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, issuer_key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    # Python 3.13 verifies strictly: it refuses certificates without these two key identifiers.
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _LIFETIME)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
-    )
-
-
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -1,4 +1,4 @@
-"""X.509 for the webhook: issues a certificate with a CA of its own, and says what is wrong with one that was found.
+"""X.509: issues a certificate for the webhook with a CA of its own, and says what is wrong with one that was found.
 
 Values only: where they are kept, who is made to trust them, and when they are replaced, is in `rotation`.
 """
@@ -56,24 +56,46 @@ class Issued:
 
 
 def issue(hosts: Iterable[str], valid: timedelta) -> Issued:
-    """For DNS names and IP addresses. The CA's private key is forgotten here."""
+    """Issue a certificate for DNS names and IP addresses. The CA's private key is forgotten here."""
     expires = datetime.now(UTC) + valid
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = (
-        _builder(_AUTHORITY, authority_key, authority_key, expires)
+    authority = sign_authority(_AUTHORITY, authority_key, expires)
+    names = x509.SubjectAlternativeName([_name(host) for host in hosts])
+    subject = common_name("experiment-operator webhook")
+    usage = ExtendedKeyUsageOID.SERVER_AUTH
+    leaf = sign_leaf(subject, key.public_key(), (authority, authority_key), expires, usage, names)
+    return Issued(pem([leaf]), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), (authority,))
+
+
+def sign_authority(name: str, key: ec.EllipticCurvePrivateKey, expires: datetime) -> x509.Certificate:
+    """Sign the certificate of a CA by itself."""
+    return (
+        _builder(common_name(name), common_name(name), key.public_key(), key.public_key(), expires)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    leaf = (
-        _builder("experiment-operator webhook", key, authority_key, expires)
+
+
+def sign_leaf(
+    subject: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    authority: tuple[x509.Certificate, ec.EllipticCurvePrivateKey],
+    expires: datetime,
+    usage: x509.ObjectIdentifier,
+    *extensions: x509.ExtensionType,
+) -> x509.Certificate:
+    """Sign the certificate of a server or a client, as `usage` says, by a CA."""
+    issuer, authority_key = authority
+    builder = (
+        _builder(subject, issuer.subject, key, authority_key.public_key(), expires)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_name(host) for host in hosts]), critical=False)
-        .sign(authority_key, hashes.SHA256())
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
-    return Issued(pem([leaf]), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), (authority,))
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(authority_key, hashes.SHA256())
 
 
 def read(certificate: bytes, key: bytes, authorities: bytes) -> Issued:
@@ -100,23 +122,28 @@ def _name(host: str) -> x509.DNSName | x509.IPAddress:
 
 
 def _builder(
-    name: str, key: ec.EllipticCurvePrivateKey, signer: ec.EllipticCurvePrivateKey, expires: datetime
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    expires: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
-        .subject_name(_common_name(name))
-        .issuer_name(_common_name(_AUTHORITY))
-        .public_key(key.public_key())
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(datetime.now(UTC) - _CLOCK_SKEW)
         .not_valid_after(expires)
-        # Two CAs of one name are told apart by these.
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        # Two CAs of one name are told apart by these, and Python 3.13 refuses certificates without them.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
     )
 
 
-def _common_name(name: str) -> x509.Name:
+def common_name(name: str) -> x509.Name:
+    """Make a name of nothing else."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 

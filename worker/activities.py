@@ -31,7 +31,7 @@ from experiments.contract import (
 )
 from experiments.errors import BY_REASON, Immutable, Problem, TestkubeUnavailable
 from experiments.models import LastReconciliation
-from experiments.names import CHILD_SUFFIXES
+from experiments.names import CHILD_KINDS
 from experiments.options import Options
 from experiments.plan import REPLACE, Plan, Step, plan
 from experiments.resources import EXPERIMENT
@@ -207,7 +207,7 @@ class Activities:
         return snapshot
 
 
-_RESOURCES = {resource.kind: resource for resource in (EXPERIMENT, *CHILD_SUFFIXES)}
+_RESOURCES = {EXPERIMENT.kind: EXPERIMENT, **CHILD_KINDS}
 
 
 def _findings(found: Plan, done: list[str]) -> Findings:

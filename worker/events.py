@@ -8,9 +8,9 @@ import structlog
 
 from experiments.contract import Target
 from experiments.resources import EXPERIMENT
-from kube.client import FIELD_MANAGER, KubeClient
+from kube.client import KubeClient
 from kube.errors import AlreadyExists, KubeError
-from kube.objects import EVENT
+from kube.objects import EVENT, FIELD_MANAGER
 
 log = structlog.get_logger(__name__)
 

@@ -20,15 +20,13 @@ from api.http.problems import AccessUnknown, Unauthenticated
 from experiments.resources import EXPERIMENT, GROUP
 from kube.client import KubeClient
 from kube.errors import KubeError
-from kube.objects import Object, Resource
+from kube.objects import ACCESS_REVIEW, TOKEN_REVIEW, Object, Resource
 
 log = structlog.get_logger(__name__)
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-_TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
-_ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 
 _TTL_SECONDS = 10.0
 _MAX_USERS = 2_000
@@ -92,7 +90,7 @@ class ByKubernetes:
         return await self._verdicts.get((user, verb, namespace), lambda: self._judge(user, verb, namespace))
 
     async def _review(self, token: str) -> User | None:
-        status = await self._ask(_TOKEN_REVIEW, {"token": token})
+        status = await self._ask(TOKEN_REVIEW, {"token": token})
         if not status.get("authenticated"):
             return None
         user = status["user"]
@@ -102,7 +100,7 @@ class ByKubernetes:
     async def _judge(self, user: User, verb: str, namespace: str) -> bool:
         what = {"group": GROUP, "resource": EXPERIMENT.plural, "verb": verb, "namespace": namespace}
         who = {"user": user.name, "uid": user.uid, "groups": list(user.groups), "extra": dict(user.extra)}
-        status = await self._ask(_ACCESS_REVIEW, {**who, "resourceAttributes": what})
+        status = await self._ask(ACCESS_REVIEW, {**who, "resourceAttributes": what})
         return bool(status.get("allowed"))
 
     async def _ask(self, resource: Resource, spec: Object) -> Object:

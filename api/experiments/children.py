@@ -8,7 +8,7 @@ from typing import Literal
 
 from experiments.drift import is_outdated
 from experiments.models import Part
-from experiments.names import CHILD_SUFFIXES
+from experiments.names import CHILD_KINDS
 from experiments.plan import Action, Plan
 from kube.objects import Object, ObjectRef, ref_of
 
@@ -80,5 +80,4 @@ def _state(made: Plan, ref: ObjectRef, live: Object | None, action: Action | Non
 
 
 def _generated(made: Plan) -> set[ObjectRef]:
-    kinds = {resource.kind: resource for resource in CHILD_SUFFIXES}
-    return {ref_of(kinds[manifest["kind"]], manifest) for manifest in made.manifests}
+    return {ref_of(CHILD_KINDS[manifest["kind"]], manifest) for manifest in made.manifests}

@@ -15,11 +15,12 @@ from api.auth.dependencies import MayGet, TheCaller
 from api.dependencies import AppState, State, require_experiment, require_filled
 from api.experiments.children import children
 from api.experiments.listing import ListQuery, find, page
-from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, status_of, summary
+from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, summary
 from api.http.etag import answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from experiments.conditions import ConditionType
+from experiments.models import parse_status
 from experiments.plan import plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
@@ -68,7 +69,7 @@ async def list_experiments_of_namespace(
 )
 async def get_experiment(request: Request, namespace: Namespace, name: Name, state: State) -> Response:
     obj = require_experiment(state.caches, namespace, name)
-    status = status_of(obj)
+    status = parse_status(obj)
     resolved = status.condition(ConditionType.AGENT_RESOLVED)
     made = plan(Snapshot.take(Subject.of(obj, state.options), state.caches))
     detail = ExperimentDetail(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from api.experiments.children import Child
 from api.experiments.listing import agent_of
 from api.http.etag import Stale
 from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
-from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, Part
+from experiments.models import Condition, GeneratedResource, LastReconciliation, Part, parse_status
 from kube.objects import Object
 
 
@@ -86,7 +86,7 @@ class ExperimentDetail(ExperimentSummary):
 
 def summary(obj: Object, runs: Runs) -> ExperimentSummary:
     """Sum up an Experiment for lists and events; `runs` knows the links into Temporal."""
-    meta, status = obj["metadata"], status_of(obj)
+    meta, status = obj["metadata"], parse_status(obj)
     ready = status.condition(ConditionType.READY)
     return ExperimentSummary(
         namespace=meta["namespace"],
@@ -105,14 +105,6 @@ def summary(obj: Object, runs: Runs) -> ExperimentSummary:
         last_reconciliation=status.last_reconciliation,
         links=_links(meta["namespace"], meta["name"], status.last_reconciliation, runs),
     )
-
-
-def status_of(obj: Object) -> ExperimentStatus:
-    """Read the status. Empty where it is of a kind that the CRD no longer allows; the worker writes it anew."""
-    try:
-        return ExperimentStatus.model_validate(obj.get("status", {}))
-    except ValidationError:
-        return ExperimentStatus()
 
 
 def _links(namespace: str, name: str, last: LastReconciliation | None, runs: Runs) -> Links:

@@ -32,9 +32,9 @@ from experiments.names import (
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
-from kube.client import FIELD_MANAGER, KubeClient
+from kube.client import KubeClient
 from kube.errors import Conflict, NotFound, NotServed
-from kube.objects import CONFIG_MAP, LEASE, Object, ObjectRef, Resource, ref_of
+from kube.objects import CONFIG_MAP, FIELD_MANAGER, LEASE, Object, ObjectRef, Resource, ref_of
 
 _DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _IMAGE = re.compile(r"(.*/)?testbench/operator([:@].*)?")
