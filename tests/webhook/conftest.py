@@ -210,7 +210,8 @@ async def sound(world: Any, heard: Callable[..., Awaitable[Object]]) -> Callable
     scenarios = [{"name": "rain", "steps": [{"input": "Rain?", "metrics": [metric]}]}]
 
     def make(**spec: Any) -> Object:
-        experiment: Object = world.experiment(**{"scenarios": scenarios, "trigger": None, **spec})
+        fine = {"scenarios": scenarios, "llmAsAJudgeModel": "gpt-4o", "trigger": None}
+        experiment: Object = world.experiment(**{**fine, **spec})
         return experiment
 
     return make

@@ -75,6 +75,14 @@ _BODIES: dict[str, Any] = {
 }
 
 
+async def test_an_expression_that_testkube_cannot_evaluate(apply: Any, sound: Any) -> None:
+    said = await apply(sound(env=[{"name": "PROMPT", "value": "say {{ name }}"}]))
+    wrong = "spec.env[0].value: speaks of name, which Testkube does not know in an execution"
+    assert said.refusal == f'{INVALID}{wrong}; a {{{{ that is meant is written {{{{ "{{{{" }}}}.'
+    said = await apply(sound(env=[{"name": "PROMPT", "value": 'say {{ "{{" }} name }}'}]))
+    assert (said.code, said.err) == (0, "")
+
+
 async def test_more_than_a_config_map_holds(apply: Any, sound: Any) -> None:
     scenarios = [{"name": f"s{number}", "steps": [{"input": "x" * 65536}]} for number in range(17)]
     said = await apply(sound(scenarios=scenarios), "--server-side")  # kubectl's own annotation would not hold it
@@ -91,10 +99,11 @@ async def test_everything_at_once(apply: Any, sound: Any, world: Any, how: list[
     }
     said = await apply(sound(**wrong), *how)
     first, *rest = said.refusal.splitlines()
+    nowhere = f"AiGateway {world.namespace}/no-gateway and AiGateway ai-gateway/no-gateway do not exist."
     assert first == INVALID
     assert sorted(rest) == [
         f"* spec.agentRef: Agent {world.namespace}/nobody does not exist.",
-        "* spec.aiGatewayRef: AiGateway ai-gateway/no-gateway does not exist.",
+        f"* spec.aiGatewayRef: {nowhere}",
         "* spec.schedule.cron: '0 0 30 2 *' names no date that exists.",
     ]
     assert await world.get(world.ref()) is None

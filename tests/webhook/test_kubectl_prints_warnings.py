@@ -12,8 +12,13 @@ from kube.objects import ObjectRef
 from webhook.app import create_webhook_app
 
 SCALING = (
-    "spec.trigger.event: modified also fires when the Deployment is scaled; deployment-image-update fires on a new "
-    "image only."
+    "spec.trigger.event: modified also fires when the Deployment is scaled, and then waits in vain for a rollout; "
+    "deployment-image-update fires on a new image only."
+)
+NO_MODEL = "spec.llmAsAJudgeModel: no model is named, without which the evaluate phase lets every metric fail: recall."
+NO_EVENT = (
+    "spec.trigger.event: Testkube has no such event of a Deployment: on_push is taken for modified, as upstream takes "
+    "every event."
 )
 
 
@@ -29,7 +34,13 @@ def judged_by(*metrics: str) -> list[dict[str, Any]]:
             {"scenarios": judged_by("recall")},
             "spec.defaultThreshold: some metrics have no threshold (recall), and none is set for all: 0.9 is used.",
         ),
+        ({"llmAsAJudgeModel": None}, NO_MODEL),
+        (
+            {"dataset": {"s3": {"bucket": "b", "key": "a.csv"}}, "scenarios": None},
+            "spec.dataset.s3.key: the setup phase fetches no key that does not end in .json.",
+        ),
         ({"trigger": {"enabled": True}}, SCALING),
+        ({"trigger": {"enabled": True, "event": "on_push"}}, NO_EVENT),
         ({"schedule": {"cron": "*/4 * * * *"}}, "spec.schedule.cron: evaluates the agent again after 4 min."),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -36,15 +36,16 @@ async def test_what_was_wrong_before_passes_with_a_warning(apply: Any, bad: Obje
     said = await apply(bad)
     assert said.code == 0
     assert said.warnings == [
-        "spec.aiGatewayRef: AiGateway ai-gateway/none does not exist.",
+        f"spec.aiGatewayRef: AiGateway {world.namespace}/none and AiGateway ai-gateway/none do not exist.",
         f"spec.agentRef: Agent {world.namespace}/nobody does not exist.",
     ]
 
 
-async def test_one_of_two_problems_can_be_mended(apply: Any, bad: Object) -> None:
+async def test_one_of_two_problems_can_be_mended(apply: Any, bad: Object, world: Any) -> None:
     bad["spec"]["agentRef"]["name"] = "weather"
     said = await apply(bad)
-    assert (said.code, said.warnings) == (0, ["spec.aiGatewayRef: AiGateway ai-gateway/none does not exist."])
+    missing = f"AiGateway {world.namespace}/none and AiGateway ai-gateway/none do not exist."
+    assert (said.code, said.warnings) == (0, [f"spec.aiGatewayRef: {missing}"])
 
 
 async def test_what_is_newly_wrong_is_refused(apply: Any, bad: Object, world: Any) -> None:
