@@ -93,8 +93,7 @@ async def test_fields_that_only_the_go_operator_wanted_go(world, go_operator, mi
     await migrate(testkube_namespace=OWN_NAMESPACE)
     async with serve(world.options):
         await world.reported()
-        workflow = await world.kube.get(world.places().test_workflow)
-        assert "container" not in workflow["spec"]
+        assert "concurrencyPolicy" not in (await world.kube.get(world.places().test_trigger))["spec"]
         await world.edit(scenarios=None, dataset={"url": "https://data.example/weather.csv"})
         await world.reported()
         assert "content" not in (await world.kube.get(world.places().test_workflow))["spec"]
@@ -105,10 +104,10 @@ async def test_fields_go_also_where_the_service_came_first(world, go_operator, m
     await go_operator.make_beside(await world.create())
     async with serve(world.options):
         await world.reported()
-        assert "container" in (await world.kube.get(world.places().test_workflow))["spec"]
+        assert "concurrencyPolicy" in (await world.kube.get(world.places().test_trigger))["spec"]
         await migrate(testkube_namespace=OWN_NAMESPACE)
         await world.until(
-            lambda: world.kube.get(world.places().test_workflow), lambda found: "container" not in found["spec"]
+            lambda: world.kube.get(world.places().test_trigger), lambda found: "concurrencyPolicy" not in found["spec"]
         )
     assert (await migrate(testkube_namespace=OWN_NAMESPACE)).out == "Nothing to do.\n"
 
