@@ -1,6 +1,6 @@
 # Everything runs in .venv, which these targets make and keep up to date. Nothing is installed system-wide.
 
-PYTHON ?= python3
+override PYTHON := $(or $(PYTHON),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

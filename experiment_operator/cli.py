@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -22,6 +23,7 @@ PROGRAM = "experiment-operator"
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit code; argparse leaves by `SystemExit` for --help (0) and unknown flags (2)."""
+    _forget_empty_variables()
     name, *arguments = sys.argv[1:] if argv is None else argv or ["--help"]
     if name in {"-h", "--help"}:
         print(_usage())
@@ -42,6 +44,12 @@ def main(argv: list[str] | None = None) -> int:
     except (KubeError, ListenError, ProxyError) as error:
         print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return 1
+
+
+def _forget_empty_variables() -> None:
+    """As if they were not there. Settings heed none, but to libraries an empty TEMPORAL_TLS says that there is TLS."""
+    for name in [name for name, value in os.environ.items() if not value]:
+        del os.environ[name]
 
 
 def _flag(sentence: str, kind: type[settings.Command]) -> str:

@@ -1,7 +1,8 @@
 """Settings of each command, from the environment and from flags: read once at the door, handed on as values.
 
-The names in the environment are the flags' in capitals: `--testkube-namespace` is TESTKUBE_NAMESPACE. How to reach
-Temporal is Temporal's own affair (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS…, or its TOML profile).
+The names in the environment are the flags' in capitals: `--testkube-namespace` is TESTKUBE_NAMESPACE. An empty one is
+none, so that a kustomization can take back what another sets. How to reach Temporal is Temporal's own affair
+(TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_TLS…, or its TOML profile).
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 class Command(BaseSettings):
     model_config = SettingsConfigDict(
-        cli_kebab_case=True, cli_implicit_flags=True, cli_hide_none_type=True, cli_avoid_json=True, extra="ignore"
+        env_ignore_empty=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        extra="ignore",
     )
 
 
@@ -90,10 +96,6 @@ def _comma_separated(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-# An empty variable is none, as OpenTelemetry has it. So a kustomization can take back what another sets.
-_EmptyIsNone = BeforeValidator(lambda value: value or None)
-OptionalUrl: TypeAlias = Annotated[HttpUrl | None, _EmptyIsNone]
-
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
@@ -131,14 +133,14 @@ class ServiceSettings(Command):
         int, Field(ge=0, le=65535, description="port for /metrics, /healthz and /readyz; 0 is any free one")
     ] = 9464
     otel_exporter_otlp_endpoint: Annotated[
-        OptionalUrl,
+        HttpUrl | None,
         Field(description="URL of an OTLP receiver (HTTP, usually port 4318) for traces; without it there are none"),
     ] = None
 
 
 class ReconcilingSettings(GenerationSettings, ServiceSettings):
     testkube_api_url: Annotated[
-        OptionalUrl,
+        HttpUrl | None,
         Field(
             description="URL of Testkube's API server; without it, executions of a deleted Experiment are not stopped"
         ),
@@ -170,12 +172,10 @@ class Worker(ReconcilingSettings):
     # Under these two names, Temporal's Worker Controller sets them by itself.
     temporal_deployment_name: Annotated[
         Annotated[str, Field(max_length=200, pattern=r"^[^.]+$")] | None,
-        _EmptyIsNone,
         Field(description="Worker Deployment that this worker is a version of; without it, workers have no versions"),
     ] = None
     temporal_worker_build_id: Annotated[
         Annotated[str, Field(max_length=200)] | None,
-        _EmptyIsNone,
         Field(validate_default=True, description="which version it is of --temporal-deployment-name"),
     ] = None
     workflow_sandbox: Annotated[

@@ -7,6 +7,7 @@ are renewed by a hook that the configuration carries, and that kubernetes-asynci
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -85,10 +86,10 @@ def _load_service_account(configuration: Configuration) -> bool:
 
 async def _load_kubeconfig(configuration: Configuration, path: Path | None) -> Any:
     """The loader, which knows what a configuration has no place for."""
+    # kubernetes-asyncio has read KUBECONFIG when it was imported, and takes an empty one for the name of a file.
+    file = str(path or os.environ.get("KUBECONFIG") or "~/.kube/config")
     try:
-        loader = await load_kube_config(
-            config_file=path and str(path), client_configuration=configuration, persist_config=False
-        )
+        loader = await load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
     except (ConfigException, OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise KubeError(f"cannot use {_name(path)}: {' '.join(str(error).split())}") from error
     configuration.refresh_api_key_hook = _Renewal(loader)

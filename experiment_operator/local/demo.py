@@ -282,4 +282,4 @@ def _tick(text: str) -> None:
 
 
 def _painted(colour: str, text: str) -> str:
-    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+    return f"\033[{colour}m{text}\033[0m" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text

@@ -62,7 +62,7 @@ def docker() -> str:
 
 @pytest.fixture(scope="session")
 def operator_image(docker: str, compose_command: list[str]) -> str:
-    base = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")
+    base = os.environ.get("PYTHON_IMAGE") or "python:3.13-slim"
     if not _works(docker, "image", "inspect", base) and not _works(docker, "pull", base, seconds=120):
         pytest.skip(f"NOT TESTED: {base} cannot be pulled; PYTHON_IMAGE names another base (docs/compose.md)")
     run(*compose_command, "build", "--quiet", environ={"OPERATOR_IMAGE": _IMAGE}, cwd=_ROOT)
