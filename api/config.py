@@ -33,13 +33,14 @@ class WebhookConfig:
 class ApiConfig:
     """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`.
 
-    `tls_dir` holds the certificate (`api.http.tls`), without it the api speaks plain HTTP; pages from `cors_origins`
-    may call it from a browser.
+    A token must be for one of `token_audiences`, or without any for the API server. `tls_dir` holds the certificate
+    (`api.http.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may call it from a browser.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     auth: Literal["kubernetes", "none"] = "kubernetes"
+    token_audiences: tuple[str, ...] = ()
     tls_dir: Path | None = None
     cors_origins: tuple[str, ...] = ()
     temporal_ui_url: str = "http://localhost:8233"

@@ -62,7 +62,7 @@ def _access(client: KubeClient, config: ApiConfig) -> Access:
     if config.auth == "none":
         log.warning("the api asks nobody who they are: everybody who reaches it may do everything", auth="none")
         return Everybody()
-    return ByKubernetes(client)
+    return ByKubernetes(client, config.token_audiences)
 
 
 def _for_browsers(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

@@ -148,6 +148,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         host=settings.api_host,
         port=settings.api_port,
         auth=settings.api_auth,
+        token_audiences=settings.api_token_audiences,
         tls_dir=settings.api_tls_dir,
         cors_origins=settings.api_cors_origins,
         temporal_ui_url=str(settings.temporal_ui_url).rstrip("/"),

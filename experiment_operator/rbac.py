@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.settings import Api, ReconcilingSettings, Watcher, Worker
 from experiments.names import CHILD_SUFFIXES
-from experiments.options import OWN_NAMESPACE
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
-from experiments.snapshot import dependency_sources, name_sources, sources
+from experiments.snapshot import OTEL_CONFIG, dependency_sources, name_sources, sources
 from kube.objects import (
     ACCESS_REVIEW,
+    CONFIG_MAP,
     EVENT,
     LEASE,
     SECRET,
@@ -42,7 +42,7 @@ class Permission:
 
 
 def permissions(chosen: ReconcilingSettings) -> frozenset[Permission]:
-    """Of all roles that these settings are for, each once: what holds in all namespaces is not repeated for one."""
+    """Of all roles that these settings are for, each once: what holds for all is not repeated for one."""
     found: set[Permission] = set()
     if isinstance(chosen, Watcher):
         found |= _watcher(chosen)
@@ -50,13 +50,20 @@ def permissions(chosen: ReconcilingSettings) -> frozenset[Permission]:
         found |= _worker(chosen)
     if isinstance(chosen, Api):
         found |= _api(chosen)
-    return frozenset(p for p in found if not p.namespace or replace(p, namespace="") not in found)
+    return frozenset(p for p in found if not any(wider in found for wider in _wider(p)))
+
+
+def _wider(permission: Permission) -> set[Permission]:
+    """Each of which makes this one needless: in all namespaces, under any name, or both."""
+    everywhere, any_name = replace(permission, namespace=""), replace(permission, name="")
+    return {everywhere, any_name, replace(everywhere, name="")} - {permission}
 
 
 def _watcher(chosen: Watcher) -> set[Permission]:
     found = _watch(sources(chosen.options))
-    for resource in (EXPERIMENT, *CHILD_SUFFIXES):  # before a run is started on account of what a cache says of them
-        found |= _may("get", resource)
+    found |= _may("get", EXPERIMENT)  # this and the children: before a run is started because of what a cache says
+    for child in CHILD_SUFFIXES:
+        found |= _may("get", child, chosen.options.watched_in)
     if chosen.leader_elect:
         found |= _may("create", LEASE, chosen.lease_namespace)  # which RBAC cannot restrict to a name
         found |= _may("get patch", LEASE, chosen.lease_namespace, name=chosen.lease_name)
@@ -65,13 +72,11 @@ def _watcher(chosen: Watcher) -> set[Permission]:
 
 def _worker(chosen: Worker) -> set[Permission]:
     options = chosen.options
-    namespace = "" if options.testkube_namespace == OWN_NAMESPACE else options.testkube_namespace
-    found = _watch(dependency_sources(options))
-    found |= _may("get", AGENT) | _may("get", AI_GATEWAY) | _may("get", TEST_WORKFLOW_TEMPLATE, namespace)
+    found = _watch(dependency_sources(options)) | _may("get", CONFIG_MAP, name=OTEL_CONFIG)
+    found |= _may("get", AGENT) | _may("get", AI_GATEWAY) | _may("get", TEST_WORKFLOW_TEMPLATE, options.generated_in)
     found |= _may("get patch", EXPERIMENT) | _may("patch", EXPERIMENT, subresource="status") | _may("create", EVENT)
     for child in CHILD_SUFFIXES:
-        # Also where TESTKUBE_NAMESPACE pointed before, from where children move.
-        found |= _may("get list delete", child) | _may("create patch", child, namespace)
+        found |= _may("get list delete", child, options.watched_in) | _may("create patch", child, options.generated_in)
     return found
 
 
@@ -84,8 +89,8 @@ def _api(chosen: Api) -> set[Permission]:
 
 def _webhook(chosen: Api) -> set[Permission]:
     """To look again for what caches do not know; and, unless others keep the certificate, to keep it."""
-    namespace = "" if chosen.options.testkube_namespace == OWN_NAMESPACE else chosen.options.testkube_namespace
-    found = _may("get", AGENT) | _may("get", AI_GATEWAY) | _may("get", TEST_WORKFLOW_TEMPLATE, namespace)
+    found = _may("get", AGENT) | _may("get", AI_GATEWAY)
+    found |= _may("get", TEST_WORKFLOW_TEMPLATE, chosen.options.generated_in)
     if chosen.webhook_tls_dir is None:
         own = chosen.webhook_namespace
         found |= _may("create", SECRET, own) | _may("create", LEASE, own)
@@ -95,7 +100,17 @@ def _webhook(chosen: Api) -> set[Permission]:
 
 
 def _watch(watched: Iterable[Source]) -> set[Permission]:
-    return {p for source in watched for p in _may("list watch", source.resource, source.namespace)}
+    """RBAC knows field selectors for a name, and no others."""
+    return {
+        permission
+        for source in watched
+        for permission in _may("list watch", source.resource, source.namespace, name=_name(source))
+    }
+
+
+def _name(source: Source) -> str:
+    field, _, value = source.field_selector.partition("=")
+    return value if field == "metadata.name" else ""
 
 
 def _may(

@@ -148,10 +148,18 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     temporal_task_queue: Annotated[str, Field(min_length=1, description="where workflows and workers meet")] = (
         "experiment-operator"
     )
+    watch_all_namespaces: Annotated[
+        bool,
+        Field(description="look for generated objects in all namespaces: some are where TESTKUBE_NAMESPACE was before"),
+    ] = False
 
     @property
     def options(self) -> Options:
-        return replace(super().options, aborts_executions=self.testkube_api_url is not None)
+        return replace(
+            super().options,
+            aborts_executions=self.testkube_api_url is not None,
+            watches_all=self.watch_all_namespaces,
+        )
 
 
 class Watcher(ReconcilingSettings):
@@ -221,6 +229,12 @@ class Api(ReconcilingSettings):
         Literal["kubernetes", "none"],
         Field(description="kubernetes: bearer tokens, and RBAC decides; none: everybody may do everything"),
     ] = "kubernetes"
+    api_token_audiences: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="whom tokens must be for, one of these, separated by commas; else for the API server"),
+    ] = ()
     api_tls_dir: Annotated[
         Annotated[Path, AfterValidator(_tls_dir)] | None,
         Field(description="directory with tls.crt and tls.key, which may change at any time; else plain HTTP"),

@@ -221,7 +221,10 @@ def _kept_report(snapshot: Snapshot, overall: tuple[Condition, ...], gone: Colle
     return Report(
         generation=snapshot.subject.meta.generation,
         conditions=(*parts, *overall),
-        generated=tuple(generated(ref, snapshot.get(ref)) for ref in snapshot.own_children if ref not in gone),
+        generated=(
+            *(generated(ref, snapshot.get(ref)) for ref in snapshot.own_children if ref not in gone),
+            *snapshot.unseen_children.values(),
+        ),
         agent_url=status.agent_url,
         requested_at=snapshot.subject.requested_at,
     )
@@ -364,8 +367,10 @@ class _Reconciliation:
             self._delete([trigger])
 
     def _move_out(self) -> None:
-        """Deletes what was made where this service generated before."""
+        """Deletes what was made where this service generated before, and tells of what may not even be read there."""
         self._delete([ref for ref in self._all() if ref not in self.placement.children])
+        refused = (self.snapshot.refused[ref] for ref in self.snapshot.unseen_children)
+        self.problems[ConditionType.READY].extend(refused)
 
     def _delete(self, refs: Collection[ObjectRef]) -> None:
         actions, pending = _deletions(self.snapshot, refs)
@@ -434,7 +439,10 @@ class _Reconciliation:
         return Report(
             generation=self.subject.meta.generation,
             conditions=(*self._parts(), *_overall(problems)),
-            generated=tuple(generated(ref, self.snapshot.get(ref)) for ref in there),
+            generated=(
+                *(generated(ref, self.snapshot.get(ref)) for ref in there),
+                *self.snapshot.unseen_children.values(),
+            ),
             agent_url=self.agent.url if self.agent else self.subject.status.agent_url,
             requested_at=self.subject.requested_at,
         )

@@ -14,7 +14,7 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from experiments.errors import Problem
-from experiments.models import ExperimentSpec, ExperimentStatus, Metadata, parse_status, sentences
+from experiments.models import ExperimentSpec, ExperimentStatus, GeneratedResource, Metadata, parse_status, sentences
 from experiments.names import (
     CHILD_KINDS,
     CHILD_SUFFIXES,
@@ -25,7 +25,7 @@ from experiments.names import (
     belongs_to,
     placement,
 )
-from experiments.options import OWN_NAMESPACE, Options
+from experiments.options import Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, Source, ref_of
 
@@ -136,13 +136,18 @@ class Subject:
         gateways = self.gateways or (ANY_GATEWAY,)
         return (self.agent, *gateways, *self.otel_configs, *self.templates.values(), self.workflow_namesake)
 
-    @property
-    def remembered_children(self) -> tuple[ObjectRef, ...]:
-        return tuple(
-            ObjectRef(CHILD_KINDS[r.kind], r.namespace or self.meta.namespace, r.name)
+    @cached_property
+    def remembered(self) -> dict[ObjectRef, GeneratedResource]:
+        """The children that the status names."""
+        return {
+            ObjectRef(CHILD_KINDS[r.kind], r.namespace or self.meta.namespace, r.name): r
             for r in self.status.generated_resources
             if r.kind in CHILD_KINDS
-        )
+        }
+
+    @property
+    def remembered_children(self) -> tuple[ObjectRef, ...]:
+        return tuple(self.remembered)
 
     @cached_property
     def known_children(self) -> tuple[ObjectRef, ...]:
@@ -210,6 +215,12 @@ class Snapshot:
         return [ref for kind in CHILD_SUFFIXES for ref in found if ref.resource == kind]
 
     @cached_property
+    def unseen_children(self) -> dict[ObjectRef, GeneratedResource]:
+        """Children elsewhere that could not be read, as the status remembers them: they may still be there."""
+        expected = self.subject.placement.children
+        return {ref: r for ref, r in self.subject.remembered.items() if ref in self.refused and ref not in expected}
+
+    @cached_property
     def rivals(self) -> list[ObjectRef]:
         """TestTriggers of others on the agent's Deployment, by name, as far as they were read."""
         agent = self.subject.agent
@@ -245,26 +256,24 @@ def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
 def sources(options: Options) -> list[Source]:
     """What has to be watched so that every snapshot can be taken from caches.
 
-    Children are watched in every namespace, also where TESTKUBE_NAMESPACE pointed before it was moved.
+    Children elsewhere, from before Testkube's namespace was moved, are known by the status of their Experiment.
     """
     own = f"{MANAGED_BY}={MANAGER}"
-    children = [Source(resource, label_selector=own) for resource in CHILD_SUFFIXES]
+    children = [Source(resource, options.watched_in, label_selector=own) for resource in CHILD_SUFFIXES]
     return [Source(EXPERIMENT), *children, *dependency_sources(options)]
 
 
 def name_sources(options: Options) -> list[Source]:
     """What has to be watched besides `sources` to know which names of children are taken by objects of others."""
     others = f"{MANAGED_BY}!={MANAGER}"
-    namespace = "" if options.testkube_namespace == OWN_NAMESPACE else options.testkube_namespace
-    return [Source(resource, namespace, others, metadata_only=True) for resource in CHILD_SUFFIXES]
+    return [Source(resource, options.generated_in, others, metadata_only=True) for resource in CHILD_SUFFIXES]
 
 
 def dependency_sources(options: Options) -> list[Source]:
     """What has to be watched so that the dependencies of every Experiment can be read from caches."""
-    everywhere = options.testkube_namespace == OWN_NAMESPACE
     return [
         Source(AGENT),
         Source(AI_GATEWAY),
-        Source(TEST_WORKFLOW_TEMPLATE, namespace="" if everywhere else options.testkube_namespace),
+        Source(TEST_WORKFLOW_TEMPLATE, options.generated_in),
         Source(CONFIG_MAP, field_selector=f"metadata.name={OTEL_CONFIG}"),
     ]

@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane on this machine: etcd, kube-apiserver and two controllers of kube-controller-manager.
+"""A real Kubernetes control plane on this machine: etcd, kube-apiserver, some controllers of kube-controller-manager.
 
 `LocalCluster` starts one. There are no nodes and no kubelet, so nothing ever runs in it; objects, validation, RBAC,
 watches, the garbage collector and namespace deletion are the real ones. Where the binaries come from is `binaries`.
@@ -123,7 +123,7 @@ class ControlPlane:
             await apiserver.until(lambda: _is_healthy(http, f"{self.url}/readyz"))
 
     async def _start_controllers(self) -> None:
-        """Starts the garbage collector and the namespace controller, or starts them anew.
+        """Starts the garbage collector, the namespace controller and that of aggregated roles, or starts them anew.
 
         Running ones would look for new kinds, or for an API server that was away, only after many seconds.
         """
@@ -132,7 +132,7 @@ class ControlPlane:
         manager = self._run(
             self._binaries.kube_controller_manager,
             f"--kubeconfig={self.kubeconfig}",
-            "--controllers=garbage-collector-controller,namespace-controller",
+            "--controllers=garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller",
             "--leader-elect=false",
             "--secure-port=0",
             # The defaults (20 and 30) spare an API server that others need as well.

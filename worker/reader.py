@@ -58,11 +58,12 @@ class SnapshotReader:
         return snapshot if snapshot.own_children else None
 
     async def labelled_children(self, subject: Subject) -> dict[ObjectRef, Object]:
-        """All that carry the Experiment's uid, in every namespace."""
+        """All that carry the Experiment's uid, wherever this service looks for children."""
         found: dict[ObjectRef, Object] = {}
         for resource in CHILD_SUFFIXES:
             try:
-                listed = await self._client.list(resource, label_selector=f"{UID_LABEL}={subject.meta.uid}")
+                own = f"{UID_LABEL}={subject.meta.uid}"
+                listed = await self._client.list(resource, namespace=self._options.watched_in, label_selector=own)
             except kube.NotServed:
                 continue
             found |= {ref_of(resource, child): child for child in listed}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -68,10 +68,15 @@ class Everybody:
 
 
 class ByKubernetes:
-    """Asks the API server, which the client's own user must be allowed to: ClusterRole `system:auth-delegator`."""
+    """Asks the API server, which the client's own user must be allowed to: ClusterRole `system:auth-delegator`.
 
-    def __init__(self, client: KubeClient, *, kept_seconds: float = _TTL_SECONDS) -> None:
-        self._client = client
+    A token must be for one of `audiences`, or without any for the API server itself.
+    """
+
+    def __init__(
+        self, client: KubeClient, audiences: Sequence[str] = (), *, kept_seconds: float = _TTL_SECONDS
+    ) -> None:
+        self._client, self._audiences = client, list(audiences)
         self._users: _Answers[bytes, User | None] = _Answers(_MAX_USERS, kept_seconds)
         self._verdicts: _Answers[tuple[User, str, str], bool] = _Answers(_MAX_VERDICTS, kept_seconds)
         self._at_once = asyncio.Semaphore(_MAX_REVIEWS_AT_ONCE)
@@ -90,8 +95,11 @@ class ByKubernetes:
         return await self._verdicts.get((user, verb, namespace), lambda: self._judge(user, verb, namespace))
 
     async def _review(self, token: str) -> User | None:
-        status = await self._ask(TOKEN_REVIEW, {"token": token})
-        if not status.get("authenticated"):
+        audiences = {"audiences": self._audiences} if self._audiences else {}
+        status = await self._ask(TOKEN_REVIEW, {"token": token, **audiences})
+        # An authenticator that knows nothing of audiences accepts any token, and names none.
+        meant = not audiences or not {*self._audiences}.isdisjoint(status.get("audiences") or ())
+        if not (status.get("authenticated") and meant):
             return None
         user = status["user"]
         extra = {key: tuple(values) for key, values in (user.get("extra") or {}).items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from functools import cache
@@ -18,14 +19,21 @@ _DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.fixture(scope="session")
-def built() -> Callable[[str], list[Object]]:
-    """`built("overlays/ha")`: all objects."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Object]]:
+    """`built("overlays/ha", "components/all-namespaces", namespace="there")`: all objects.
+
+    What is said besides the first stands in a kustomization elsewhere that names it, as somebody's own would.
+    """
 
     @cache
-    def build(name: str) -> list[Object]:
-        done = subprocess.run(
-            [tool("kubectl"), "kustomize", _DEPLOY / name], capture_output=True, text=True, check=True
-        )
+    def build(name: str, *components: str, **transformers: str) -> list[Object]:
+        directory = _DEPLOY / name
+        if components or transformers:
+            directory = tmp_path_factory.mktemp("kustomization")
+            resources, *others = (os.path.relpath(_DEPLOY / each, directory) for each in (name, *components))
+            own = {"resources": [resources], "components": others, **transformers}
+            (directory / "kustomization.yaml").write_text(yaml.safe_dump(own))
+        done = subprocess.run([tool("kubectl"), "kustomize", directory], capture_output=True, text=True, check=True)
         return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
 
     return build

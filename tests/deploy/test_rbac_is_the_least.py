@@ -12,13 +12,14 @@ from experiment_operator.rbac import Permission, permissions
 from experiment_operator.settings import All, Api, Watcher, Worker
 
 LEASE = {"leader_elect": True, "lease_namespace": "experiment-operator"}
+WEBHOOK = {"webhook": True, "webhook_namespace": "experiment-operator"}
+EVERYWHERE = "components/all-namespaces"
 NEEDED = {
-    ("base", "watcher"): lambda: Watcher(**LEASE),
-    ("base", "worker"): Worker,
-    ("base", "api"): Api,
-    ("overlays/single", "api"): lambda: All(**LEASE),
-    ("overlays/ha", "api"): lambda: Api(webhook=True, webhook_namespace="experiment-operator"),
+    ("base",): {"watcher": (Watcher, LEASE), "worker": (Worker, {}), "api": (Api, {})},
+    ("overlays/single",): {"api": (All, LEASE)},
+    ("overlays/ha",): {"watcher": (Watcher, LEASE), "worker": (Worker, {}), "api": (Api, WEBHOOK)},
 }
+BY_ROLE = [(name, role) for name, roles in NEEDED.items() for role in roles]
 
 
 def granted(objects, account):
@@ -49,16 +50,51 @@ def granted(objects, account):
     return found
 
 
-@pytest.mark.parametrize(("kustomization", "role"), NEEDED)
+def needed(kustomization, role, **more):
+    kind, settings = NEEDED[kustomization][role]
+    return permissions(kind(**settings, **more))
+
+
+def excess_and_lack(needed, found):
+    return found - needed, {p for p in needed - found if not _wider(p) & found}
+
+
+@pytest.mark.parametrize(("kustomization", "role"), BY_ROLE)
 def test_it_may_do_what_it_needs_and_nothing_else(built, kustomization, role):
-    needed = permissions(NEEDED[kustomization, role]())
-    found = granted(built(kustomization), f"experiment-operator-{role}")
-    assert {p for p in needed - found if not _is_wider(p, found)} == set(), "missing"
-    assert found - needed == set(), "too much"
+    found = granted(built(*kustomization), f"experiment-operator-{role}")
+    assert excess_and_lack(needed(kustomization, role), found) == (set(), set())
 
 
-def _is_wider(permission, found):
-    return Permission(permission.group, permission.resource, permission.verb, "", permission.name) in found
+@pytest.mark.parametrize(("kustomization", "role"), BY_ROLE)
+def test_it_touches_no_object_of_others_outside_of_testkubes_namespace(built, kustomization, role):
+    """But for reading ConfigMaps of one name, and for Events."""
+    everywhere = {p for p in granted(built(*kustomization), f"experiment-operator-{role}") if not p.namespace}
+    groups = {"", "testworkflows.testkube.io", "tests.testkube.io"}
+    touched = {(p.resource, p.name) for p in everywhere if p.group in groups}
+    assert touched <= {("configmaps", "otel-config"), ("events", "")}
+
+
+@pytest.mark.parametrize(("kustomization", "role"), BY_ROLE)
+def test_a_component_widens_it_to_all_namespaces_and_no_further(built, kustomization, role):
+    found = granted(built(*kustomization, EVERYWHERE), f"experiment-operator-{role}")
+    found = {p for p in found if not _wider(p) & found - {p}}  # what the component grants by any name as well
+    assert excess_and_lack(needed(kustomization, role, testkube_namespace="."), found) == (set(), set())
+    moving = needed(kustomization, role, testkube_namespace="evaluations", watch_all_namespaces=True)
+    assert excess_and_lack(moving, found)[1] == set()
+
+
+@pytest.mark.parametrize("kustomization", NEEDED)
+def test_with_the_component_processes_look_everywhere(built, kustomization):
+    (config,) = (obj for obj in built(*kustomization, EVERYWHERE) if obj["kind"] == "ConfigMap")
+    assert config["data"]["WATCH_ALL_NAMESPACES"] == "true"
+
+
+def _wider(p):
+    return {
+        Permission(p.group, p.resource, p.verb, namespace, name)
+        for namespace in {p.namespace, ""}
+        for name in {p.name, ""}
+    }
 
 
 @pytest.mark.parametrize("kustomization", ["base", "overlays/single", "overlays/ha", "overlays/temporal-cloud"])

@@ -79,14 +79,15 @@ async def test_each_kustomization_does_what_its_heading_says(kustomized):
 
 
 async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, new_desk):
-    for namespace in ("evaluations", "."):
-        objects = next(o for o in kustomized.values() if _settings(o)["TESTKUBE_NAMESPACE"] == namespace)
+    others = {place: o for place, o in kustomized.items() if _settings(o)["TESTKUBE_NAMESPACE"] != "testkube"}
+    assert {_settings(o)["TESTKUBE_NAMESPACE"] for o in others.values()} == {"evaluations", "."}
+    for objects in others.values():
         rules = [o for o in objects if o["apiVersion"].startswith("rbac.") or o["kind"] == "ServiceAccount"]
         questions = [
             f"kubectl auth can-i {p.verb} {_resource(p)} {f'-n {p.namespace}' if p.namespace else '-A'} "
             f"--as=system:serviceaccount:experiment-operator:experiment-operator-{role} >/dev/null "
             f"|| echo 'no: {role} {p}'"
-            for role, settings in _roles(namespace).items()
+            for role, settings in _roles(_settings(objects)).items()
             for p in sorted(permissions(settings))
         ]
         async with new_desk() as desk:
@@ -96,8 +97,9 @@ async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, n
         assert (code, [line for line in said.splitlines() if line.startswith("no: ")]) == (0, []), said
 
 
-def _roles(namespace):
-    own = {"testkube_namespace": namespace}
+def _roles(settings):
+    own = {"testkube_namespace": settings["TESTKUBE_NAMESPACE"]}
+    own["watch_all_namespaces"] = settings.get("WATCH_ALL_NAMESPACES", "false")
     lease = {"leader_elect": True, "lease_namespace": "experiment-operator"}
     webhook = {"webhook": True, "webhook_namespace": "experiment-operator"}
     return {"watcher": Watcher(**own, **lease), "worker": Worker(**own), "api": Api(**own, **webhook)}

@@ -46,7 +46,7 @@ async def test_elsewhere_the_old_go_once_the_new_are_there(world, go_operator, m
     async with diary() as kept:
         await migrate()
         assert all([await world.get(ref) for ref in old])
-        async with serve(Options()):
+        async with serve(Options(watches_all=True)):
             await world.reported()
             await world.until(lambda: _left(world, old), lambda left: left == [])
     for kind in (CONFIG_MAP, TEST_WORKFLOW):
@@ -61,7 +61,7 @@ async def test_elsewhere_the_old_go_once_the_new_are_there(world, go_operator, m
 async def test_also_while_the_service_runs_already(world, go_operator, migrate, serve, diary):
     experiment = await world.create()
     old = await go_operator.make_in_testkube(experiment)
-    async with diary() as kept, serve(Options()):
+    async with diary() as kept, serve(Options(watches_all=True)):
         await world.reported()
         assert await _left(world, old) == old
         await migrate()
@@ -117,7 +117,7 @@ async def test_a_killed_takeover_is_finished_by_the_next(world, go_operator, mig
     old = [ref for name in names for ref in await go_operator.make_beside(await world.create(name))]
     await killed_migration()
     assert (await migrate()).code == 0
-    async with serve(Options()):
+    async with serve(Options(watches_all=True)):
         await world.until(lambda: _left(world, old), lambda left: left == [])
         for name in names:
             await world.reported(name)

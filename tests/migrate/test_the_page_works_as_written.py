@@ -64,7 +64,7 @@ async def test_from_the_first_step_to_the_last(world, go_operator, serve, shell)
     assert said[-2].count("  replace ") == 6
     assert said[-2].count("  delete ") == 1
     assert said[-1].endswith("Marked; the service does the rest as soon as it runs.\n")
-    async with serve(Options()):
+    async with serve(Options(watches_all=True)):
         for name in ("demo", "second"):
             await world.reported(name)
         assert await shell(start[0])

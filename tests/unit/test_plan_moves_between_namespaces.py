@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from experiments.errors import Forbidden
 from experiments.options import Options
+from experiments.plan import plan
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, ObjectRef
 
@@ -89,6 +92,27 @@ def test_the_old_ones_stay_until_the_new_ones_can_work(world: Any) -> None:
     move(made, "tests")
     del made.objects[ObjectRef(TEST_WORKFLOW_TEMPLATE, "tests", "run-template")]
     assert [str(action) for action in made.plan().actions] == ["create ConfigMap tests/weather-experiment.default"]
+
+
+@pytest.mark.parametrize("suspend", [False, True])
+def test_what_may_not_be_read_there_is_not_forgotten(world: Any, suspend: bool) -> None:
+    """For all that is known, Testkube's cron goes on with it."""
+    made = settled(world, "testkube")
+    old = made.subject.placement.children
+    move(made, "tests")
+    made.edit(suspend=suspend)
+    refused = {ref: Forbidden(f"may not read {ref}") for ref in old}
+    for ref in old:
+        del made.objects[ref]
+    remembered = made.experiment["status"]
+    for _ in range(2):  # before the new ones are there, and after
+        made.experiment["status"] = remembered
+        report = plan(replace(made.snapshot(), refused=refused)).report
+        ready = next(condition for condition in report.conditions if condition.type == "Ready")
+        assert {ref.name for ref in old} <= {each.name for each in report.generated if each.namespace == "testkube"}
+        assert (ready.status, ready.reason) == ("False", "Suspended" if suspend else "Forbidden")
+        assert suspend or all(str(ref) in ready.message for ref in old)
+        made.settle()
 
 
 def test_another_experiments_children_there_are_left_alone(world: Any) -> None:
