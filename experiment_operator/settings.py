@@ -152,6 +152,9 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
         bool,
         Field(description="look for generated objects in all namespaces: some are where TESTKUBE_NAMESPACE was before"),
     ] = False
+    temporal_search_attributes: Annotated[
+        bool, Field(description="Temporal's namespace has the search attributes of runs: use them in lists and filters")
+    ] = False
 
     @property
     def options(self) -> Options:
