@@ -38,7 +38,7 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
     )
     app.openapi_version = OPENAPI_VERSION
     runs = Runs(temporal, config.temporal_ui_url)
-    start = starter(temporal, config.task_queue)
+    start = starter(temporal, config.task_queue, search_attributes=config.search_attributes)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
     AppState(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)

@@ -31,7 +31,8 @@ class WebhookConfig:
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`.
+    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`, with
+    `search_attributes` where Temporal's namespace has them.
 
     A token must be for one of `token_audiences`, or without any for the API server. `tls_dir` holds the certificate
     (`api.http.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may call it from a browser.
@@ -45,5 +46,6 @@ class ApiConfig:
     cors_origins: tuple[str, ...] = ()
     temporal_ui_url: str = "http://localhost:8233"
     task_queue: str = "experiment-operator"
+    search_attributes: bool = False
     options: Options = field(default_factory=Options)
     agent_check: AgentCheck = "refuse"

@@ -105,7 +105,14 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
 
     temporal = await connect(lazy=True)
     lease = Lease(kube, settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
-    await run_watcher(kube, temporal, settings.options, task_queue=settings.temporal_task_queue, lease=lease)
+    await run_watcher(
+        kube,
+        temporal,
+        settings.options,
+        task_queue=settings.temporal_task_queue,
+        search_attributes=settings.temporal_search_attributes,
+        lease=lease,
+    )
 
 
 async def _work(settings: Worker, kube: KubeClient) -> None:
@@ -154,6 +161,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         temporal_ui_url=str(settings.temporal_ui_url).rstrip("/"),
         options=settings.options,
         task_queue=settings.temporal_task_queue,
+        search_attributes=settings.temporal_search_attributes,
         agent_check=settings.agent_check,
     )
     beside = partial(_run_webhook, kube, config, webhook) if settings.webhook else None

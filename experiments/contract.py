@@ -7,6 +7,7 @@ UI; objects are read again where they are needed.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -208,14 +209,18 @@ class RunMemo:
 def memo(target: Target, reasons: list[str], result: Result | None = None) -> dict[str, Any]:
     """Note what is known of a run as it begins, or goes on as a new one; with `result`, as it ends."""
     experiment = f"{target.namespace}/{target.name}"
-    in_brief = [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]]
     if result is None:
-        return RunMemo(experiment, in_brief).to_memo()
+        return RunMemo(experiment, in_brief(reasons)).to_memo()
     whole = RunMemo(experiment, result.reasons, result.outcome, result.message, result.changes)
     told = {"message": whole.message, "reasons": whole.reasons, "changes": whole.changes}
     if len(json.dumps(told, ensure_ascii=False).encode()) <= _BYTES_OF_A_RESULT:
         return whole.to_memo()
-    return RunMemo(experiment, in_brief, result.outcome).to_memo()
+    return RunMemo(experiment, in_brief(reasons), result.outcome).to_memo()
+
+
+def in_brief(reasons: Sequence[str]) -> list[str]:
+    """Keep what lists and filters need of the reasons for a run."""
+    return [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]]
 
 
 def summary(text: str) -> str:

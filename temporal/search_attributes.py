@@ -5,17 +5,52 @@ They are off unless a setting says otherwise, since a run cannot be started with
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
-from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
+from temporalio.common import (
+    SearchAttributeIndexedValueType,
+    SearchAttributeKey,
+    SearchAttributePair,
+    SearchAttributeUpdate,
+    TypedSearchAttributes,
+)
+
+from experiments.contract import Target, in_brief
 
 EXPERIMENT_NAMESPACE = SearchAttributeKey.for_keyword("ExperimentNamespace")
 RECONCILIATION_OUTCOME = SearchAttributeKey.for_keyword("ReconciliationOutcome")
 """That of the run's result or failure. An open run has none."""
 RECONCILIATION_REASONS = SearchAttributeKey.for_keyword_list("ReconciliationReasons")
-"""As in the run's memo: in words, the first few, each cut to some length."""
+"""In words: the first few, each cut to some length."""
+
+# Temporal takes 2048, with some words around them. What is not ASCII becomes longer in them than in a memo.
+_BYTES_OF_A_VALUE = 1900
 
 KEYS: tuple[SearchAttributeKey[Any], ...] = (EXPERIMENT_NAMESPACE, RECONCILIATION_OUTCOME, RECONCILIATION_REASONS)
+
+
+def at_start(target: Target, reasons: Sequence[str]) -> TypedSearchAttributes:
+    """Make those with which a run begins."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(EXPERIMENT_NAMESPACE, target.namespace),
+            SearchAttributePair(RECONCILIATION_REASONS, _fitting(reasons)),
+        ]
+    )
+
+
+def at_end(outcome: str, reasons: Sequence[str]) -> list[SearchAttributeUpdate[Any]]:
+    """Make those with which a run ends, provided that it began with the others."""
+    return [RECONCILIATION_OUTCOME.value_set(outcome), RECONCILIATION_REASONS.value_set(_fitting(reasons))]
+
+
+def _fitting(reasons: Sequence[str]) -> list[str]:
+    kept = in_brief(reasons)
+    while len(json.dumps(kept)) > _BYTES_OF_A_VALUE:
+        kept.pop()
+    return kept
 
 
 def type_of(key: SearchAttributeKey[Any]) -> str:

@@ -33,11 +33,17 @@ class NotLeadingError(Exception):
 
 
 async def run_watcher(
-    client: KubeClient, temporal: Client, options: Options, *, task_queue: str, lease: Lease | None = None
+    client: KubeClient,
+    temporal: Client,
+    options: Options,
+    *,
+    task_queue: str,
+    search_attributes: bool = False,
+    lease: Lease | None = None,
 ) -> None:
     """Watches until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
     caches = Caches(client, sources(options))
-    start = starter(temporal, task_queue)
+    start = starter(temporal, task_queue, search_attributes=search_attributes)
     dispatcher = Dispatcher(Snapshots(caches, options), client, _while_held(lease, start) if lease else start)
     caches.subscribe(dispatcher.observe)
 

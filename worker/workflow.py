@@ -46,6 +46,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from experiments.errors import BY_REASON, Immutable, InternalError, Terminal, TestkubeUnavailable
     from experiments.plan import REPLACE, Step
+    from temporal import search_attributes
+    from temporal.search_attributes import EXPERIMENT_NAMESPACE
 
 STALE = "Stale"
 """Error type of a step that found the cluster changed under its plan: look again at once."""
@@ -212,6 +214,9 @@ class ReconcileExperiment:
         result = Result(outcome, message, findings.generation, state.reasons, state.changes)
         # Lists are made from memos, so that they need not open the history of each run.
         workflow.upsert_memo(memo(state.target, state.reasons, result))
+        # As it began, not as this worker is set: a replay has to go the same way.
+        if workflow.info().typed_search_attributes.get(EXPERIMENT_NAMESPACE):
+            workflow.upsert_search_attributes(search_attributes.at_end(outcome, state.reasons))
         _count("failed" if problem else "completed", outcome)
         if problem is not None:
             # Somebody has to correct the Experiment: nothing that whoever runs this service has to be told of.

@@ -42,6 +42,7 @@ _CHECKS = (
     Check("agent runtime", (_API_SERVER,), kubernetes.agent_runtime),
     Check(_TEMPORAL, (_SETTINGS,), temporal.server),
     Check(_NAMESPACE, (_TEMPORAL,), temporal.namespace),
+    Check("search attributes", (_NAMESPACE,), temporal.search_attributes),
     Check("task queue", (_NAMESPACE,), temporal.task_queue),
     Check("webhook", (_API_SERVER,), webhook.webhook),
 )

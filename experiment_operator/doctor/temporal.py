@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType, WorkerVersioningMode
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import PollerInfo, TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeNamespaceRequest,
@@ -14,12 +15,14 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from experiment_operator.doctor.report import DoctorContext, Findings, fault, ok, warning
+from experiment_operator.doctor.report import DoctorContext, Finding, Findings, Verdict, fault, ok, unchecked, warning
 from temporal.client import connect
+from temporal.search_attributes import KEYS, type_of
 
 _CALL = timedelta(seconds=5)
 _LONGEST_ERROR = 300
 _SHORT_RETENTION = timedelta(days=3)
+_ATTRIBUTES = "search attributes"
 _KINDS = {"workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
 
 
@@ -57,6 +60,27 @@ async def namespace(context: DoctorContext) -> Findings:
         yield warning("Temporal retention", words, f"temporal operator namespace update -n {name} --retention 30d")
     else:
         yield ok("Temporal retention", words)
+
+
+async def search_attributes(context: DoctorContext) -> Findings:
+    name, used = context.temporal.namespace, context.chosen.temporal_search_attributes
+    request = ListSearchAttributesRequest(namespace=name)
+    try:
+        found = await context.temporal.operator_service.list_search_attributes(request, timeout=_CALL)
+    except RPCError as error:  # Temporal Cloud, for one, need not tell
+        yield unchecked(_ATTRIBUTES, str(error))
+        return
+    missing = [key for key in KEYS if found.custom_attributes.get(key.name) != int(key.indexed_value_type)]
+    words = f"{name} has no {', '.join(key.name for key in missing)}" if missing else f"{name} has them"
+    flags = " ".join(f"--name {key.name} --type {type_of(key)}" for key in missing)
+    advice = f"temporal operator search-attribute create -n {name} {flags}" if missing else ""
+    if used and missing:
+        yield fault(_ATTRIBUTES, f"{words}, without which no run can be started", advice)
+    elif used:
+        yield ok(_ATTRIBUTES, words)
+    else:
+        steps = filter(None, (advice, "TEMPORAL_SEARCH_ATTRIBUTES=true"))
+        yield Finding(_ATTRIBUTES, Verdict.OK, f"{words}, and they are not used", f"to use them: {' and '.join(steps)}")
 
 
 async def task_queue(context: DoctorContext) -> Findings:

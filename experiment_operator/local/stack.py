@@ -127,6 +127,7 @@ def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory:
         "WEBHOOK_NAMESPACE": OWN_NAMESPACE,
         "WEBHOOK_PORT": str(webhook_port),
         "TEMPORAL_CONFIG_FILE": os.devnull,
+        "TEMPORAL_SEARCH_ATTRIBUTES": "true",
         # The client writes its credentials to temporary files, and the service is killed in the end.
         "TMPDIR": str(directory),
     }

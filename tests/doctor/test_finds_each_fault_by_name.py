@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, RemoveSearchAttributesRequest
 
 from experiment_operator.doctor.report import Verdict
 from experiment_operator.rbac import permissions
@@ -41,8 +43,8 @@ def planted(name, *, verdict=Verdict.FAULT, words):
 class Hospital:
     """What a plant may use."""
 
-    def __init__(self, cluster, kube, environment, keep_history, versioned_worker, tmp_path):
-        self.cluster, self.kube, self.environment = cluster, kube, environment
+    def __init__(self, cluster, kube, temporal, environment, keep_history, versioned_worker, tmp_path):
+        self.cluster, self.kube, self.temporal, self.environment = cluster, kube, temporal, environment
         self.keep_history, self.versioned_worker, self.tmp_path = keep_history, versioned_worker, tmp_path
 
     async def apply(self, *objects, namespace="testkube"):
@@ -107,6 +109,19 @@ class Hospital:
         finally:
             await self.cluster.kubectl("delete", "testworkflowtemplate", name, "-n", "testkube", "--ignore-not-found")
             await self.apply(template)
+
+    @asynccontextmanager
+    async def without_search_attribute(self, name, kind):
+        service, namespace = self.temporal.operator_service, self.temporal.namespace
+        await service.remove_search_attributes(
+            RemoveSearchAttributesRequest(namespace=namespace, search_attributes=[name])
+        )
+        try:
+            yield
+        finally:
+            await service.add_search_attributes(
+                AddSearchAttributesRequest(namespace=namespace, search_attributes={name: kind})
+            )
 
     @asynccontextmanager
     async def webhook(self, bundle, issued):
@@ -304,6 +319,13 @@ async def short_retention(hospital):
     await hospital.keep_history(timedelta(days=30))
 
 
+@planted("search attributes", words="default has no ReconciliationOutcome, without which no run can be started")
+async def search_attribute_missing(hospital):
+    hospital.environment(TEMPORAL_SEARCH_ATTRIBUTES="true")
+    async with hospital.without_search_attribute("ReconciliationOutcome", IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD):
+        yield
+
+
 @planted("task queue", words="nobody works on workflows or activities of another")
 async def no_worker(hospital):
     hospital.environment(TEMPORAL_TASK_QUEUE="another")
@@ -357,10 +379,12 @@ async def webhook_with_a_certificate_for_another_host(hospital):
 
 
 @pytest.mark.parametrize("what", PLANTS)
-async def test_it_is_found(what, doctor, cluster, kube, environment, keep_history, versioned_worker, tmp_path):
+async def test_it_is_found(
+    what, doctor, cluster, kube, temporal, environment, keep_history, versioned_worker, tmp_path
+):
     assert await doctor() == []
     plant, name, verdict, words = PLANTS[what]
-    async with plant(Hospital(cluster, kube, environment, keep_history, versioned_worker, tmp_path)):
+    async with plant(Hospital(cluster, kube, temporal, environment, keep_history, versioned_worker, tmp_path)):
         found = [each for each in await doctor() if each.verdict != Verdict.UNCHECKED]
     assert [(each.name, each.verdict) for each in found] == [(name, verdict)]
     assert words in found[0].found
