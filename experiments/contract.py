@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter
 
 WORKFLOW_TYPE = "ReconcileExperiment"
 SIGNAL = "wake"
@@ -63,6 +65,12 @@ def workflow_id_prefix(namespace: str, name: str = "") -> str:
     return f"{_PREFIX}/{namespace}/{name}/" if name else f"{_PREFIX}/{namespace}/"
 
 
+# What is read by these names later on has to be an object's and a version, whoever has sent it.
+_DNS = "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+_SeenObject = Annotated[str, Field(pattern=rf"^[A-Za-z]{{1,63}} {_DNS}/{_DNS}$")]
+_SeenVersion = Annotated[str, Field(pattern=r"^[0-9]{0,20}$")]
+
+
 @dataclass(slots=True)
 class Wakeup:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
@@ -72,8 +80,22 @@ class Wakeup:
     """
 
     reasons: list[str]
-    seen: dict[str, str] = field(default_factory=dict)
+    seen: dict[_SeenObject, _SeenVersion] = field(default_factory=dict)
     orphan: bool = False
+
+    @classmethod
+    def of(cls, given: Sequence[object]) -> Wakeup | None:
+        """Read what somebody has sent. Temporal's UI and CLI offer to send nothing; None for what makes no sense."""
+        if not given or list(given) == [None]:
+            return cls(["woken by hand"])
+        try:
+            [value] = given
+            return _WAKEUP.validate_python(value)
+        except ValueError:
+            return None
+
+
+_WAKEUP = TypeAdapter(Wakeup)
 
 
 @dataclass(slots=True)

@@ -71,8 +71,10 @@ _IMPATIENT_PASSES = 3
 _LONG_HISTORY = 1000
 # Means nothing where workers have no versions.
 _ON_CURRENT_VERSION = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
-# What people write is theirs to choose, and all of it has to fit into one payload.
+# What people send is theirs to choose, and all of it has to fit into one payload.
 _MOST_REASONS = 50
+_LONGEST_REASON = 300
+_MOST_SEEN = 1000
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -86,14 +88,22 @@ class ReconcileExperiment:
         state.pending = []
 
     @workflow.signal(name=SIGNAL)
-    def wake(self, wakeup: Wakeup | None = None) -> None:
-        """Asks for a pass after the present one. Without a `wakeup` it was sent by hand, which Temporal's UI offers."""
-        wakeup = wakeup or Wakeup(["woken by hand"])
+    def wake(self, *given: object) -> None:
+        """Ask for a pass after the present one.
+
+        Takes anything, since everybody may send anything: what cannot be read is dropped, and what can be is cut. An
+        exception in here would hold up the run for good.
+        """
+        wakeup = Wakeup.of(given)
+        if wakeup is None:
+            workflow.logger.warning("a signal that makes no sense was dropped")
+            return
         state = self._state
-        state.reasons += [why for why in wakeup.reasons if why not in state.reasons]
+        reasons = [why[:_LONGEST_REASON] for why in wakeup.reasons[:_MOST_REASONS]]
+        state.reasons += [why for why in dict.fromkeys(reasons) if why not in state.reasons]
         del state.reasons[_MOST_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
-        state.seen |= wakeup.seen
+        state.seen = dict(list((state.seen | wakeup.seen).items())[-_MOST_SEEN:])
         state.orphan |= wakeup.orphan
         state.woken = True
 
