@@ -26,15 +26,15 @@ RECONCILIATIONS = "experiment_operator_reconciliations"
 RECONCILIATION_DURATION = "experiment_operator_reconciliation_duration"
 RECONCILIATION_PAUSES = "experiment_operator_reconciliation_pauses"
 
-Achievement: TypeAlias = Literal["Reconciled", "Unchanged", "Suspended", "CleanedUp", "Gone"]
+Outcome: TypeAlias = Literal["Reconciled", "Unchanged", "Suspended", "CleanedUp", "Gone"]
 """What a run that completes can come to. One that fails has the name of an `errors.Terminal` as outcome."""
 
 # What a memo takes of it, so that it stays below the 2 KiB above which the server complains.
-_BYTES_OF_A_RESULT = 1000
-_REASONS_IN_MEMO = 10
-_BYTES_OF_A_REASON = 90
+_MAX_RESULT_BYTES = 1000
+_MAX_MEMO_REASONS = 10
+_MAX_REASON_BYTES = 90
 # Temporal takes 400 bytes of JSON, in which some characters are two.
-_BYTES_OF_A_SUMMARY = 190
+_MAX_SUMMARY_BYTES = 190
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Target:
 
 
 def workflow_id_prefix(namespace: str, name: str = "") -> str:
-    """What the IDs of all Experiments that ever had this name, or were in this namespace, begin with."""
+    """Say what the IDs of all Experiments that ever had this name, or were in this namespace, begin with."""
     return f"{_PREFIX}/{namespace}/{name}/" if name else f"{_PREFIX}/{namespace}/"
 
 
@@ -72,7 +72,7 @@ _SeenVersion = Annotated[str, Field(pattern=r"^[0-9]{0,20}$")]
 
 
 @dataclass(slots=True)
-class Wakeup:
+class WakeSignal:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
 
     A worker whose caches are behind one of them reads that object again. An empty version means that there was none.
@@ -84,18 +84,18 @@ class Wakeup:
     orphan: bool = False
 
     @classmethod
-    def of(cls, given: Sequence[object]) -> Wakeup | None:
+    def of(cls, given: Sequence[object]) -> WakeSignal | None:
         """Read what somebody has sent. Temporal's UI and CLI offer to send nothing; None for what makes no sense."""
         if not given or list(given) == [None]:
             return cls(["woken by hand"])
         try:
             [value] = given
-            return _WAKEUP.validate_python(value)
+            return _WAKE_SIGNAL.validate_python(value)
         except ValueError:
             return None
 
 
-_WAKEUP = TypeAdapter(Wakeup)
+_WAKE_SIGNAL = TypeAdapter(WakeSignal)
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ class RunState:
     """
 
     target: Target
-    pending: list[Wakeup] = field(default_factory=list)
+    pending: list[WakeSignal] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)
     unreported: list[str] = field(default_factory=list)
@@ -158,7 +158,7 @@ class PlannedAction:
 
 
 @dataclass(slots=True)
-class Obstacle:
+class Blocker:
     """A problem by the name of its class in `experiments.errors`."""
 
     reason: str
@@ -166,7 +166,7 @@ class Obstacle:
 
 
 @dataclass(slots=True)
-class Findings:
+class SnapshotResult:
     """What `take_snapshot` found. `news` says that the status has to be written whatever the actions come to.
 
     `done` is what this run has done already, as far as the worker knows, also where the run itself was made to forget.
@@ -177,7 +177,7 @@ class Findings:
     deleting: bool = False
     suspended: bool = False
     actions: list[PlannedAction] = field(default_factory=list)
-    problems: list[Obstacle] = field(default_factory=list)
+    problems: list[Blocker] = field(default_factory=list)
     news: bool = False
     done: list[str] = field(default_factory=list)
 
@@ -189,7 +189,7 @@ class ActionRequest:
 
     @property
     def summary(self) -> str:
-        """A finalizer's action does not name the object that it is on."""
+        """Say what it does to which object, which the action of a finalizer leaves out."""
         of = f" of {self.target}" if self.action.kind == "Experiment" else ""
         return summary(f"{self.action.description}{of}")
 
@@ -202,7 +202,7 @@ class StatusRequest:
     time: str
     changes: list[str]
     failed: PlannedAction | None = None
-    failure: Obstacle | None = None
+    failure: Blocker | None = None
 
     @property
     def summary(self) -> str:
@@ -235,19 +235,19 @@ def memo(target: Target, reasons: list[str], result: Result | None = None) -> di
         return RunMemo(experiment, in_brief(reasons)).to_memo()
     whole = RunMemo(experiment, result.reasons, result.outcome, result.message, result.changes)
     told = {"message": whole.message, "reasons": whole.reasons, "changes": whole.changes}
-    if len(json.dumps(told, ensure_ascii=False).encode()) <= _BYTES_OF_A_RESULT:
+    if len(json.dumps(told, ensure_ascii=False).encode()) <= _MAX_RESULT_BYTES:
         return whole.to_memo()
     return RunMemo(experiment, in_brief(reasons), result.outcome).to_memo()
 
 
 def in_brief(reasons: Sequence[str]) -> list[str]:
     """Keep what lists and filters need of the reasons for a run."""
-    return [_cut(reason, _BYTES_OF_A_REASON) for reason in reasons[:_REASONS_IN_MEMO]]
+    return [_cut(reason, _MAX_REASON_BYTES) for reason in reasons[:_MAX_MEMO_REASONS]]
 
 
 def summary(text: str) -> str:
     """Cut what Temporal's UI shows of a run or a step in one line to the length that Temporal takes."""
-    return _cut(text, _BYTES_OF_A_SUMMARY)
+    return _cut(text, _MAX_SUMMARY_BYTES)
 
 
 def _cut(text: str, size: int) -> str:

@@ -118,7 +118,7 @@ class Action:
 class Plan:
     """`actions` in order; `report` is the status once they are done, None when there is nothing to report to.
 
-    `problems` are what keeps the Experiment from being Ready, the most hopeless first. `warnings` do not. `manifests`
+    `problems` are what keeps the Experiment from being Ready, terminal ones first. `warnings` do not. `manifests`
     are all objects that there should be, as far as they can be generated. `unfilled` are the parameters of templates,
     as `template: parameter`, that have no default and that nobody sets.
     """
@@ -175,8 +175,8 @@ def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan
     if FINALIZER not in subject.meta.finalizers and not subject.gone:
         return Plan(snapshot)
     if failures:
-        problems = _most_hopeless_first(failures.values())
-        return Plan(snapshot, report=_kept_report(snapshot, _overall(problems)), problems=problems)
+        problems = _terminal_first(failures.values())
+        return Plan(snapshot, report=_carry_over_report(snapshot, _overall(problems)), problems=problems)
     end = [] if subject.gone else [Action(Step.REMOVE_FINALIZER, subject.ref)]
     if subject.orphaning:
         return Plan(snapshot, (*_releases(snapshot), *end))
@@ -186,7 +186,7 @@ def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan
         actions[place:place] = _aborts(snapshot)
     if pending is None:
         return Plan(snapshot, (*actions, *end))
-    report = _kept_report(snapshot, _overall((pending,)), gone={action.ref for action in actions})
+    report = _carry_over_report(snapshot, _overall((pending,)), gone={action.ref for action in actions})
     return Plan(snapshot, tuple(actions), report, (pending,))
 
 
@@ -210,11 +210,13 @@ def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
         ConditionType.READY, False, "Suspended", "spec.suspend is true: nothing is created, changed or repaired."
     )
     return Plan(
-        snapshot, report=_kept_report(snapshot, _overall(problems) if problems else (suspended,)), problems=problems
+        snapshot,
+        report=_carry_over_report(snapshot, _overall(problems) if problems else (suspended,)),
+        problems=problems,
     )
 
 
-def _kept_report(snapshot: Snapshot, overall: tuple[Condition, ...], gone: Collection[ObjectRef] = ()) -> Report:
+def _carry_over_report(snapshot: Snapshot, overall: tuple[Condition, ...], gone: Collection[ObjectRef] = ()) -> Report:
     """What the status says already, but for how it stands `overall` and for children that are `gone`."""
     status = snapshot.subject.status
     parts = [c for c in status.conditions if c.type in set(ConditionType) - _OVERALL]
@@ -247,7 +249,7 @@ def _verdict(kind: ConditionType, problems: Iterable[Problem], reason: str, mess
     return condition(kind, False, first.reason, " ".join(str(p) for p in (first, *rest) if p))
 
 
-def _most_hopeless_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+def _terminal_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda p: not isinstance(p, Terminal)))
 
 
@@ -305,8 +307,8 @@ class _Reconciliation:
         if not self.problems[ConditionType.READY]:
             self._children(inputs)
         if not self._blocked:
-            self._move_out()
-        problems = _most_hopeless_first(p for found in self.problems.values() for p in found)
+            self._delete_leftovers()
+        problems = _terminal_first(p for found in self.problems.values() for p in found)
         return Plan(
             self.snapshot,
             tuple(self.actions),
@@ -366,8 +368,8 @@ class _Reconciliation:
         if self.snapshot.is_own(trigger) or trigger in self.failures:
             self._delete([trigger])
 
-    def _move_out(self) -> None:
-        """Deletes what was made where this service generated before, and tells of what may not even be read there."""
+    def _delete_leftovers(self) -> None:
+        """Delete what was made where this service generated before, and tell of what may not even be read there."""
         self._delete([ref for ref in self._all() if ref not in self.placement.children])
         refused = (self.snapshot.refused[ref] for ref in self.snapshot.unseen_children)
         self.problems[ConditionType.READY].extend(refused)

@@ -15,13 +15,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import HttpConnectProxyConfig
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Wakeup, memo, summary
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, WakeSignal, memo, summary
 from experiments.reasons import kind_of
 from proxies.environment import ProxyError, proxy_for
 from telemetry import metrics, tracing
 from temporal.search_attributes import at_start
 
-Start = Callable[[Target, Wakeup], Awaitable[str]]
+Start = Callable[[Target, WakeSignal], Awaitable[str]]
 """Starts or wakes the workflow of an Experiment; returns the id of the run."""
 
 _DEFAULT_ADDRESS = "localhost:7233"
@@ -29,7 +29,7 @@ _RPC_TIMEOUT = timedelta(seconds=10)
 
 
 async def connect(*, lazy: bool) -> Client:
-    """By Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used.
+    """Connect by Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used.
 
     Raises RuntimeError, as the SDK does, when one that is not lazy cannot connect, and ProxyError.
     """
@@ -44,7 +44,7 @@ async def connect(*, lazy: bool) -> Client:
 
 
 def _proxy_to(address: str) -> HttpConnectProxyConfig | None:
-    """HTTPS_PROXY, with or without TLS, as every gRPC client in Go has it: the SDK itself looks for none."""
+    """Find the one in HTTPS_PROXY, with or without TLS, as gRPC clients in Go do: the SDK itself looks for none."""
     proxy = urlsplit(proxy_for(f"https://{address}") or "")
     if not proxy.hostname:
         return None
@@ -56,7 +56,7 @@ def _proxy_to(address: str) -> HttpConnectProxyConfig | None:
 
 
 def _interceptors() -> list[Interceptor]:
-    """The client's are also those of a worker on it."""
+    """List the client's, which are also those of a worker on it."""
     if not tracing.enabled():
         return []
     from temporalio.contrib.opentelemetry import TracingInterceptor  # noqa: PLC0415
@@ -67,8 +67,8 @@ def _interceptors() -> list[Interceptor]:
 def starter(temporal: Client, task_queue: str, *, search_attributes: bool = False) -> Start:
     """Make what starts runs, with `search_attributes` only where Temporal's namespace has them."""
 
-    async def start(target: Target, wakeup: Wakeup) -> str:
-        """Signal-with-start: wakes the open run of this Experiment, or begins one. Never two at a time."""
+    async def start(target: Target, wakeup: WakeSignal) -> str:
+        """Wake the open run of this Experiment, or begin one (signal-with-start). Never two at a time."""
         handle = await temporal.start_workflow(
             WORKFLOW_TYPE,
             RunState(target),

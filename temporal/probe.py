@@ -15,14 +15,14 @@ from telemetry.health import needs
 log = structlog.get_logger(__name__)
 
 # The client repeats a call for as long as its own timeout lasts; a connection that hangs has none.
-_CALL = timedelta(seconds=2)
-_PATIENCE_SECONDS = 5.0
+_CALL_TIMEOUT = timedelta(seconds=2)
+_ANSWER_TIMEOUT_SECONDS = 5.0
 _PAUSE_SECONDS = 10.0
 _PAUSE_SECONDS_WHILE_AWAY = 2.0
 
 
 async def watch_temporal(temporal: Client) -> None:
-    """Keeps this process ready only while Temporal answers about the namespace; asks now and then, until cancelled.
+    """Keep this process ready only while Temporal answers about the namespace; asks now and then, until cancelled.
 
     The question needs the server, the credentials and the namespace to be right.
     """
@@ -40,10 +40,10 @@ async def watch_temporal(temporal: Client) -> None:
 async def _ask(temporal: Client) -> str:
     request = DescribeNamespaceRequest(namespace=temporal.namespace)
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await temporal.workflow_service.describe_namespace(request, timeout=_CALL)
+        async with asyncio.timeout(_ANSWER_TIMEOUT_SECONDS):
+            await temporal.workflow_service.describe_namespace(request, timeout=_CALL_TIMEOUT)
     except TimeoutError:
-        return f"no answer within {_PATIENCE_SECONDS:g} s"
+        return f"no answer within {_ANSWER_TIMEOUT_SECONDS:g} s"
     except (RPCError, RuntimeError) as error:  # RuntimeError: what a client raises that cannot connect
         return str(error) or type(error).__name__
     return ""

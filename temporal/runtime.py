@@ -26,23 +26,23 @@ from experiments.contract import RECONCILIATION_DURATION
 log = structlog.get_logger(__name__)
 
 _LOOPBACK = "127.0.0.1"
-_PATIENCE_SECONDS = 2.0
-_TRIES = 5
+_SCRAPE_TIMEOUT_SECONDS = 2.0
+_MAX_TRIES = 5
 _RUN_SECONDS = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0]
 
 
 def start() -> Callable[[], bytes]:
-    """Makes it the default of all clients; call the result for its metrics, in Prometheus' text format.
+    """Make it the default of all clients; call the result for its metrics, in Prometheus' text format.
 
     They are summed up outside of Python, where that costs nothing, and served on a port that only this machine reaches.
     """
-    for attempt in range(1, _TRIES + 1):
+    for attempt in range(1, _MAX_TRIES + 1):
         port = _free_port()
         try:
             Runtime.set_default(Runtime(telemetry=_telemetry(port)))
             break
         except ValueError:  # somebody was faster to take the port
-            if attempt == _TRIES:
+            if attempt == _MAX_TRIES:
                 raise
     return lambda: _scrape(port)
 
@@ -69,8 +69,8 @@ def _free_port() -> int:
 
 
 def _scrape(port: int) -> bytes:
-    """Nothing where it does not answer: the rest is worth having without it."""
-    with closing(http.client.HTTPConnection(_LOOPBACK, port, timeout=_PATIENCE_SECONDS)) as connection:
+    """Read the metrics; nothing where they do not answer: the rest is worth having without it."""
+    with closing(http.client.HTTPConnection(_LOOPBACK, port, timeout=_SCRAPE_TIMEOUT_SECONDS)) as connection:
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read()

@@ -26,13 +26,13 @@ RECONCILIATION_REASONS = SearchAttributeKey.for_keyword_list("ReconciliationReas
 """In words: the first few, each cut to some length."""
 
 # Temporal takes 2048, with some words around them. What is not ASCII becomes longer in them than in a memo.
-_BYTES_OF_A_VALUE = 1900
+_MAX_VALUE_BYTES = 1900
 
 KEYS: tuple[SearchAttributeKey[Any], ...] = (EXPERIMENT_NAMESPACE, RECONCILIATION_OUTCOME, RECONCILIATION_REASONS)
 
 
 def at_start(target: Target, reasons: Sequence[str]) -> TypedSearchAttributes:
-    """Make those with which a run begins."""
+    """Make the attributes with which a run begins."""
     return TypedSearchAttributes(
         [
             SearchAttributePair(EXPERIMENT_NAMESPACE, target.namespace),
@@ -42,13 +42,13 @@ def at_start(target: Target, reasons: Sequence[str]) -> TypedSearchAttributes:
 
 
 def at_end(outcome: str, reasons: Sequence[str]) -> list[SearchAttributeUpdate[Any]]:
-    """Make those with which a run ends, provided that it began with the others."""
+    """Make the updates with which a run ends, provided that it began with the others."""
     return [RECONCILIATION_OUTCOME.value_set(outcome), RECONCILIATION_REASONS.value_set(_fitting(reasons))]
 
 
 def _fitting(reasons: Sequence[str]) -> list[str]:
     kept = in_brief(reasons)
-    while len(json.dumps(kept)) > _BYTES_OF_A_VALUE:
+    while len(json.dumps(kept)) > _MAX_VALUE_BYTES:
         kept.pop()
     return kept
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from experiments.drift import is_outdated
 from experiments.names import CHILD_SUFFIXES
 from experiments.plan import Plan, plan
@@ -121,7 +121,7 @@ class Dispatcher:
             why.append(f"put right {repairs} times within a minute")
         with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
             target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
-            wakeup = Wakeup(why, self._snapshots.versions(found.snapshot), orphan=subject.orphaning)
+            wakeup = WakeSignal(why, self._snapshots.versions(found.snapshot), orphan=subject.orphaning)
             run_id = await self._start(target, wakeup)
             log.info("reconciliation asked for", experiment=str(subject.ref), reasons=why, run_id=run_id)
         return run_id
@@ -132,7 +132,7 @@ class Dispatcher:
             if await self._exists(ref) or not await self._exists(child):
                 return  # the caches are behind
             why = "the Experiment is gone, and has left children behind"
-            run_id = await self._start(Target(ref.namespace, ref.name, uid), Wakeup([why]))
+            run_id = await self._start(Target(ref.namespace, ref.name, uid), WakeSignal([why]))
             log.warning("clean-up asked for", experiment=str(ref), uid=uid, run_id=run_id)
             self._queue.add_after(ref, _SILENCE)
 

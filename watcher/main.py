@@ -11,7 +11,7 @@ import asyncio
 import structlog
 from temporalio.client import Client
 
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from experiments.options import Options
 from experiments.snapshot import sources
 from kube.caches import Caches
@@ -60,7 +60,7 @@ async def run_watcher(
 
 
 def _while_held(lease: Lease, start: Start) -> Start:
-    async def start_while_held(target: Target, wakeup: Wakeup) -> str:
+    async def start_while_held(target: Target, wakeup: WakeSignal) -> str:
         if not lease.held():  # after a pause of the process, which is about to hear that it leads no more
             raise NotLeadingError(f"the lease was lost before a run of {target.workflow_id} was started")
         return await start(target, wakeup)

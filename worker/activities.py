@@ -22,10 +22,10 @@ from experiments.contract import (
     TAKE_SNAPSHOT,
     WRITE_STATUS,
     ActionRequest,
-    Findings,
-    Obstacle,
+    Blocker,
     PlannedAction,
     SnapshotRequest,
+    SnapshotResult,
     StatusRequest,
     Target,
 )
@@ -50,9 +50,9 @@ from worker.writes import Writer
 
 log = structlog.get_logger(__name__)
 
-_RUNS_REMEMBERED = 500
+_MAX_RUNS = 500
 _TOLD_AT_ATTEMPT = 5
-_ABORT_PATIENCE = timedelta(seconds=10)
+_ABORT_TIMEOUT = timedelta(seconds=10)
 
 
 @dataclass(slots=True)
@@ -83,21 +83,21 @@ class Activities:
         self._runs: OrderedDict[str, Run] = OrderedDict()
 
     def all(self) -> list[Callable[..., Awaitable[object]]]:
-        """To be registered with a Temporal worker."""
+        """List what is to be registered with a Temporal worker."""
         steps = (step for step in Step if step != Step.ABORT_EXECUTIONS)
         return [self.take_snapshot, self.write_status, self.abort_executions, *map(self._step, steps)]
 
     @activity.defn(name=TAKE_SNAPSHOT)
-    async def take_snapshot(self, request: SnapshotRequest) -> Findings:
-        """Reads the Experiment, what it depends on and its children, and plans."""
+    async def take_snapshot(self, request: SnapshotRequest) -> SnapshotResult:
+        """Read the Experiment, what it depends on and its children, and plan."""
         with as_application_error():
             async with self._told_in_time(request.target, "Reading what there is"):
                 snapshot = await self._reader.read(request)
         run = self._run
         run.snapshot = snapshot
         if snapshot is None:
-            return Findings(exists=False, done=list(run.done))
-        return _findings(plan(snapshot), run.done)
+            return SnapshotResult(exists=False, done=list(run.done))
+        return _snapshot_result(plan(snapshot), run.done)
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
         @activity.defn(name=step)
@@ -128,7 +128,7 @@ class Activities:
         if self._testkube is None:  # it is known where the plan was made
             raise ApplicationError("TESTKUBE_API_URL is not set here", type=TestkubeUnavailable.__name__)
         try:
-            stopped = await stop_executions(self._testkube, workflow.name, patience=_ABORT_PATIENCE)
+            stopped = await stop_executions(self._testkube, workflow.name, patience=_ABORT_TIMEOUT)
         except TestkubeError as error:
             raise ApplicationError(str(error), type=TestkubeUnavailable.__name__) from error
         if not stopped:
@@ -138,7 +138,7 @@ class Activities:
 
     @activity.defn(name=WRITE_STATUS)
     async def write_status(self, request: StatusRequest) -> str:
-        """Writes the status, only through `/status` and only over the version that was planned for, and an Event."""
+        """Write the status, only through `/status` and only over the version that was planned for, and an Event."""
         with as_application_error():
             snapshot = await self._resume(request.target)
             failures = {_ref(request.failed): _problem(request.failure)} if request.failed and request.failure else {}
@@ -165,7 +165,7 @@ class Activities:
         return f"Ready={ready.status} {ready.reason}: {ready.message}"
 
     async def _record(self, done: Plan, target: Target, changes: str, run: LastReconciliation) -> None:
-        """One Event per report."""
+        """Write one Event per report."""
         problem = next(iter(done.problems), None)
         message = " ".join(filter(None, (str(problem) if problem else "", f"{changes}." if changes else "")))
         if message:
@@ -175,7 +175,7 @@ class Activities:
 
     @asynccontextmanager
     async def _told_in_time(self, target: Target, what: str) -> AsyncIterator[None]:
-        """An Event where a step that is repeated for ever has failed a few times: some errors never pass.
+        """Write an Event where a step that is repeated for ever has failed a few times: some errors never pass.
 
         Without snapshot or status there is no other way to say it.
         """
@@ -194,7 +194,7 @@ class Activities:
         run_id = activity.info().workflow_run_id or ""
         run = self._runs.setdefault(run_id, Run())
         self._runs.move_to_end(run_id)
-        while len(self._runs) > _RUNS_REMEMBERED:
+        while len(self._runs) > _MAX_RUNS:
             self._runs.popitem(last=False)
         return run
 
@@ -210,9 +210,9 @@ class Activities:
 _RESOURCES = {EXPERIMENT.kind: EXPERIMENT, **CHILD_KINDS}
 
 
-def _findings(found: Plan, done: list[str]) -> Findings:
+def _snapshot_result(found: Plan, done: list[str]) -> SnapshotResult:
     subject = found.snapshot.subject
-    return Findings(
+    return SnapshotResult(
         exists=not subject.gone,
         generation=subject.meta.generation,
         deleting=subject.being_deleted,
@@ -220,7 +220,7 @@ def _findings(found: Plan, done: list[str]) -> Findings:
         actions=[
             PlannedAction(a.step, a.ref.resource.kind, a.ref.namespace, a.ref.name, str(a)) for a in found.actions
         ],
-        problems=[Obstacle(p.reason, str(p)) for p in found.problems],
+        problems=[Blocker(p.reason, str(p)) for p in found.problems],
         news=found.is_news,
         done=list(done),
     )
@@ -230,5 +230,5 @@ def _ref(action: PlannedAction) -> ObjectRef:
     return ObjectRef(_RESOURCES[action.kind], action.namespace, action.name)
 
 
-def _problem(obstacle: Obstacle) -> Problem:
-    return BY_REASON[obstacle.reason](obstacle.message)
+def _problem(blocker: Blocker) -> Problem:
+    return BY_REASON[blocker.reason](blocker.message)

@@ -22,12 +22,12 @@ _PROBLEMS: dict[type[kube.KubeError], type[Problem]] = {
     kube.NotServed: TestkubeMissing,
 }
 # A proxy may ask for hours, in which no signal would be heard and the status would say nothing.
-_LONGEST_DELAY = 30
+_MAX_RETRY_DELAY = 30
 
 
 @contextmanager
 def as_application_error() -> Iterator[None]:
-    """Errors of a kind that has no meaning here pass unchanged: Temporal repeats the step and shows them."""
+    """Translate errors. Those without a meaning here pass unchanged: Temporal repeats the step and shows them."""
     try:
         yield
     except Problem as problem:
@@ -36,7 +36,7 @@ def as_application_error() -> Iterator[None]:
         raise stale(str(error)) from error
     except kube.KubeError as error:
         if error.transient:
-            delay = timedelta(seconds=min(error.retry_after, _LONGEST_DELAY)) if error.retry_after else None
+            delay = timedelta(seconds=min(error.retry_after, _MAX_RETRY_DELAY)) if error.retry_after else None
             raise ApplicationError(str(error), type=ApiUnavailable.__name__, next_retry_delay=delay) from error
         raise _expected(str(error), _PROBLEMS[type(error)].__name__) from error
 
@@ -46,5 +46,5 @@ def stale(message: str) -> ApplicationError:
 
 
 def _expected(message: str, reason: str) -> ApplicationError:
-    """Not repeated as it is, and no noise in logs and metrics (BENIGN): the workflow deals with it."""
+    """Make one that is not repeated as it is, and no noise in logs and metrics (BENIGN): the workflow deals with it."""
     return ApplicationError(message, type=reason, non_retryable=True, category=ApplicationErrorCategory.BENIGN)

@@ -25,8 +25,8 @@ from worker.workflow import ReconcileExperiment
 
 log = structlog.get_logger(__name__)
 
-_GRACE = timedelta(seconds=5)
-_RUNS_AT_ONCE = 16
+_SHUTDOWN_TIMEOUT = timedelta(seconds=5)
+_MAX_CONCURRENT_RUNS = 16
 
 
 async def run_worker(
@@ -79,8 +79,8 @@ def temporal_worker(
         workflow_failure_exception_types=[NondeterminismError],
         # A run keeps its workflow task while its steps run. With too many at once, all of them become slow, pass the
         # server's limit for a task, and are begun again.
-        max_concurrent_workflow_tasks=_RUNS_AT_ONCE,
-        graceful_shutdown_timeout=_GRACE,
+        max_concurrent_workflow_tasks=_MAX_CONCURRENT_RUNS,
+        graceful_shutdown_timeout=_SHUTDOWN_TIMEOUT,
         deployment_config=_pinned(version) if version else None,
     )
 

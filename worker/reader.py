@@ -26,7 +26,7 @@ class SnapshotReader:
         self._client, self._caches, self._options = client, caches, options
 
     async def read(self, request: SnapshotRequest) -> Snapshot | None:
-        """None when this very Experiment does not exist any more, whatever may have taken its name."""
+        """Read it all; None when this very Experiment does not exist any more, whatever may have taken its name."""
         target = request.target
         try:
             obj = await self._client.get(ObjectRef(EXPERIMENT, target.namespace, target.name))
@@ -51,14 +51,14 @@ class SnapshotReader:
         return await self._with_children(snapshot, children)
 
     async def _left_behind(self, target: Target) -> Snapshot | None:
-        """What is left of an Experiment that went without its finalizer; None where there is nothing."""
+        """Read what is left of an Experiment that went without its finalizer; None where there is nothing."""
         subject = Subject.of_gone(target.namespace, target.name, target.uid, self._options)
         found = await self.labelled_children(subject)
         snapshot = Snapshot(subject, found)
         return snapshot if snapshot.own_children else None
 
     async def labelled_children(self, subject: Subject) -> dict[ObjectRef, Object]:
-        """All that carry the Experiment's uid, wherever this service looks for children."""
+        """List all that carry the Experiment's uid, wherever this service looks for children."""
         found: dict[ObjectRef, Object] = {}
         for resource in CHILD_SUFFIXES:
             try:
@@ -70,7 +70,10 @@ class SnapshotReader:
         return found
 
     async def _dependency(self, ref: ObjectRef, seen: str | None) -> Object | None:
-        """`seen` is the resourceVersion that the run was started upon, empty for none, None where nobody looked."""
+        """Read it from the cache, unless that is behind.
+
+        `seen` is the resourceVersion that the run was started upon, empty for none, None where nobody looked.
+        """
         cached = self._caches.get(ref)
         version = cached["metadata"]["resourceVersion"] if cached else ""
         if seen is None or seen == version or (seen and version and int(version) > int(seen)):
@@ -103,7 +106,7 @@ class SnapshotReader:
 
 
 def _seen(request: SnapshotRequest, resources: Iterable[Resource]) -> Iterator[ObjectRef]:
-    """Objects of these kinds that whoever started the run has seen: the watcher finds some by labels or content."""
+    """Name those of these kinds that whoever started the run has seen: the watcher finds some by labels or content."""
     by_kind = {resource.kind: resource for resource in resources}
     for seen in request.seen:
         kind, _, where = seen.partition(" ")
@@ -113,6 +116,6 @@ def _seen(request: SnapshotRequest, resources: Iterable[Resource]) -> Iterator[O
 
 
 def _is_new(subject: Subject, request: SnapshotRequest, children: tuple[ObjectRef, ...]) -> bool:
-    """Whether nothing can have been made for this Experiment yet. If that is wrong, a create finds the name taken."""
+    """Tell whether nothing can have been made for it yet. If that is wrong, a create finds the name taken."""
     untouched = subject.status.observed_generation is None and FINALIZER not in subject.meta.finalizers
     return untouched and not request.certain and not children and not subject.remembered_children

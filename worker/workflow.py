@@ -32,16 +32,16 @@ with workflow.unsafe.imports_passed_through():
         TAKE_SNAPSHOT,
         WORKFLOW_TYPE,
         WRITE_STATUS,
-        Achievement,
         ActionRequest,
-        Findings,
-        Obstacle,
+        Blocker,
+        Outcome,
         PlannedAction,
         Result,
         RunState,
         SnapshotRequest,
+        SnapshotResult,
         StatusRequest,
-        Wakeup,
+        WakeSignal,
         memo,
     )
     from experiments.errors import BY_REASON, Immutable, InternalError, Terminal, TestkubeUnavailable
@@ -59,22 +59,22 @@ _TIMEOUT = timedelta(seconds=40)
 _ONCE = RetryPolicy(maximum_attempts=1)
 # An action gives up after a few attempts, so that the status can say what is wrong. Without snapshot or status there is
 # nothing to say and nowhere to say it: they go on until the API server answers.
-_UNTIL_SAID = RetryPolicy(
+_ACTION_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
 )
-_FOR_EVER = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
+_UNLIMITED_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 # A deletion waits for Testkube no longer than a minute. An attempt has 10 s in itself.
 _ABORT_TIMEOUT = timedelta(seconds=12)
 _ABORT_LIMIT = timedelta(seconds=50)
-_LONGEST_PAUSE = 300
-_IMPATIENT_PASSES = 3
-_LONG_HISTORY = 1000
+_MAX_PAUSE = 300
+_MAX_PASSES_WITHOUT_PAUSE = 3
+_MAX_HISTORY = 1000
 # Means nothing where workers have no versions.
 _ON_CURRENT_VERSION = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 # What people send is theirs to choose, and all of it has to fit into one payload.
-_MOST_REASONS = 50
-_LONGEST_REASON = 300
-_MOST_SEEN = 1000
+_MAX_REASONS = 50
+_MAX_REASON_LENGTH = 300
+_MAX_SEEN = 1000
 
 
 @workflow.defn(name=WORKFLOW_TYPE)
@@ -94,16 +94,16 @@ class ReconcileExperiment:
         Takes anything, since everybody may send anything: what cannot be read is dropped, and what can be is cut. An
         exception in here would hold up the run for good.
         """
-        wakeup = Wakeup.of(given)
+        wakeup = WakeSignal.of(given)
         if wakeup is None:
             workflow.logger.warning("a signal that makes no sense was dropped")
             return
         state = self._state
-        reasons = [why[:_LONGEST_REASON] for why in wakeup.reasons[:_MOST_REASONS]]
+        reasons = [why[:_MAX_REASON_LENGTH] for why in wakeup.reasons[:_MAX_REASONS]]
         state.reasons += [why for why in dict.fromkeys(reasons) if why not in state.reasons]
-        del state.reasons[_MOST_REASONS:]
+        del state.reasons[_MAX_REASONS:]
         # Counts for all further passes: caches that are behind it now may still be when the next pass reads.
-        state.seen = dict(list((state.seen | wakeup.seen).items())[-_MOST_SEEN:])
+        state.seen = dict(list((state.seen | wakeup.seen).items())[-_MAX_SEEN:])
         state.orphan |= wakeup.orphan
         state.woken = True
 
@@ -112,45 +112,45 @@ class ReconcileExperiment:
         state = self._state
         while True:
             woken, state.woken = state.woken, False
-            findings, problem = await self._pass()
+            found, problem = await self._pass()
             if problem is not None and problem.reason in _WAIT_FOR:
                 state.attempt = 1 if woken else state.attempt + 1
                 await self._pause(problem)
             elif not state.woken:
-                return self._finish(findings, problem)
+                return self._finish(found, problem)
             if _continues_elsewhere():
                 workflow.continue_as_new(
                     state, memo=memo(state.target, state.reasons), initial_versioning_behavior=_ON_CURRENT_VERSION
                 )
 
-    async def _pass(self) -> tuple[Findings, Obstacle | None]:
-        """Reads, acts and reports once. Returns what was found and what is still in the way."""
+    async def _pass(self) -> tuple[SnapshotResult, Blocker | None]:
+        """Read, act and report once. Returns what was found and what is still in the way."""
         state = self._state
         request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0, orphan=state.orphan)
         try:
-            findings = await _step(TAKE_SNAPSHOT, request, Findings, _FOR_EVER)
+            found = await _step(TAKE_SNAPSHOT, request, SnapshotResult, _UNLIMITED_RETRY)
         except FailureError as error:
-            return Findings(exists=True), _obstacle(TAKE_SNAPSHOT, error)
-        state.changes += [change for change in findings.done if change not in state.changes]
-        changes, failed, failure = await self._act(findings.actions)
+            return SnapshotResult(exists=True), _blocker(TAKE_SNAPSHOT, error)
+        state.changes += [change for change in found.done if change not in state.changes]
+        changes, failed, failure = await self._act(found.actions)
         state.changes += changes
         state.unreported += changes
         # The finalizer goes last, once the API server says that nothing is left.
-        steps = {action.step for action in findings.actions}
-        last = Step.REMOVE_FINALIZER in steps if findings.exists else bool(steps)
-        state.released |= findings.deleting and failure is None and last
+        steps = {action.step for action in found.actions}
+        last = Step.REMOVE_FINALIZER in steps if found.exists else bool(steps)
+        state.released |= found.deleting and failure is None and last
         if failure and failure.reason == STALE:
-            return findings, failure
-        if findings.exists and (state.unreported or failure or findings.news):
+            return found, failure
+        if found.exists and (state.unreported or failure or found.news):
             report = StatusRequest(self._target, _now(), state.unreported, failed, failure)
             try:
-                await _step(WRITE_STATUS, report, str, _FOR_EVER)
+                await _step(WRITE_STATUS, report, str, _UNLIMITED_RETRY)
             except FailureError as error:
-                return findings, _obstacle(WRITE_STATUS, error)
+                return found, _blocker(WRITE_STATUS, error)
             state.unreported = []
-        return findings, failure or next(iter(findings.problems), None)
+        return found, failure or next(iter(found.problems), None)
 
-    async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Obstacle | None]:
+    async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Blocker | None]:
         changes: list[str] = []
         for action in actions:
             if action.step == Step.ABORT_EXECUTIONS:
@@ -159,24 +159,27 @@ class ReconcileExperiment:
             try:
                 done = await self._carry_out(action)
             except FailureError as error:
-                return changes, action, _obstacle(action.step, error)
+                return changes, action, _blocker(action.step, error)
             changes += [done] if done else []
         return changes, None, None
 
     async def _carry_out(self, action: PlannedAction) -> str:
-        """Says what was done. What may not be changed is made anew, as a step of that name."""
+        """Carry out one action; says what was done. What may not be changed is made anew, as a step of that name."""
         try:
-            return await _step(action.step, ActionRequest(self._target, action), str, _UNTIL_SAID)
+            return await _step(action.step, ActionRequest(self._target, action), str, _ACTION_RETRY)
         except FailureError as error:
-            if _obstacle(action.step, error).reason != Immutable.__name__ or action.step in REPLACE.values():
+            if _blocker(action.step, error).reason != Immutable.__name__ or action.step in REPLACE.values():
                 raise
         step = Step(action.step.replace("apply_", "replace_"))
-        done = await _step(step, ActionRequest(self._target, replace(action, step=step)), str, _UNTIL_SAID)
+        done = await _step(step, ActionRequest(self._target, replace(action, step=step)), str, _ACTION_RETRY)
         self._state.woken = True  # what belongs to it, like the trigger of a TestWorkflow, follows in another pass
         return done
 
     async def _abort_executions(self, action: PlannedAction) -> list[str]:
-        """Says what was done. Testkube away holds a deletion up once, and not for long; the status says so at once."""
+        """Stop what still runs; says what was done.
+
+        Testkube away holds a deletion up once, and not for long; the status says so at once.
+        """
         if not self._state.may_abort:
             return []
         request = ActionRequest(self._target, action)
@@ -187,28 +190,28 @@ class ReconcileExperiment:
                 result_type=str,
                 start_to_close_timeout=_ABORT_TIMEOUT,
                 schedule_to_close_timeout=_ABORT_LIMIT,
-                retry_policy=_FOR_EVER,
+                retry_policy=_UNLIMITED_RETRY,
                 summary=request.summary,
             )
         except FailureError as error:
             self._state.may_abort = False
-            problem = _obstacle(action.step, error)
+            problem = _blocker(action.step, error)
             said = f"could not {action.description}, some may hang: {problem.message}"
-            await self._say(action, Obstacle(TestkubeUnavailable.__name__, f"{said[0].upper()}{said[1:]}"))
+            await self._say(action, Blocker(TestkubeUnavailable.__name__, f"{said[0].upper()}{said[1:]}"))
             return [said]
         return [done] if done else []
 
-    async def _say(self, action: PlannedAction, problem: Obstacle) -> None:
-        """Puts it into the status and an Event, as far as possible: the clean-up goes on in any case."""
+    async def _say(self, action: PlannedAction, problem: Blocker) -> None:
+        """Put it into the status and an Event, as far as possible: the clean-up goes on in any case."""
         report = StatusRequest(self._target, _now(), [], action, problem)
         with suppress(FailureError):
-            await _step(WRITE_STATUS, report, str, _UNTIL_SAID)
+            await _step(WRITE_STATUS, report, str, _ACTION_RETRY)
 
-    async def _pause(self, problem: Obstacle) -> None:
+    async def _pause(self, problem: Blocker) -> None:
         attempt = self._state.attempt
-        if problem.reason == STALE and attempt <= _IMPATIENT_PASSES:
+        if problem.reason == STALE and attempt <= _MAX_PASSES_WITHOUT_PAUSE:
             return
-        pause = min(2 ** (attempt - 1), _LONGEST_PAUSE)
+        pause = min(2 ** (attempt - 1), _MAX_PAUSE)
         workflow.metric_meter().create_counter(RECONCILIATION_PAUSES).add(1, {"reason": problem.reason})
         workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
         with suppress(TimeoutError):
@@ -217,11 +220,11 @@ class ReconcileExperiment:
             )
         workflow.set_current_details("")
 
-    def _finish(self, findings: Findings, problem: Obstacle | None) -> Result:
+    def _finish(self, found: SnapshotResult, problem: Blocker | None) -> Result:
         state = self._state
-        achieved = _achievement(findings, state.changes, released=state.released)
-        outcome, message = (problem.reason, problem.message) if problem else (achieved, _MESSAGES[achieved])
-        result = Result(outcome, message, findings.generation, state.reasons, state.changes)
+        came_to = _outcome(found, state.changes, released=state.released)
+        outcome, message = (problem.reason, problem.message) if problem else (came_to, _MESSAGES[came_to])
+        result = Result(outcome, message, found.generation, state.reasons, state.changes)
         # Lists are made from memos, so that they need not open the history of each run.
         workflow.upsert_memo(memo(state.target, state.reasons, result))
         # As it began, not as this worker is set: a replay has to go the same way.
@@ -235,7 +238,7 @@ class ReconcileExperiment:
         return result
 
 
-_MESSAGES: dict[Achievement, str] = {
+_MESSAGES: dict[Outcome, str] = {
     "Reconciled": "The cluster is as the Experiment says.",
     "Unchanged": "The cluster already was as the Experiment says.",
     "Suspended": "spec.suspend is true: nothing was touched.",
@@ -247,25 +250,27 @@ _WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not iss
 
 
 def _continues_elsewhere() -> bool:
-    """Whether the history takes long to replay, the server, which knows its size, wants another, or another version
-    of the workers has become the current one.
+    """Tell whether it is time for a new run.
+
+    The history takes long to replay, the server, which knows its size, wants another, or another version of the workers
+    has become the current one.
 
     Never asked before the first pass, or a run that is kept to its version by hand would continue for ever.
     """
     info = workflow.info()
     return (
-        info.get_current_history_length() > _LONG_HISTORY
+        info.get_current_history_length() > _MAX_HISTORY
         or info.is_continue_as_new_suggested()
         or info.is_target_worker_deployment_version_changed()
     )
 
 
-def _achievement(findings: Findings, changes: list[str], *, released: bool) -> Achievement:
-    if findings.deleting or not findings.exists:
+def _outcome(found: SnapshotResult, changes: list[str], *, released: bool) -> Outcome:
+    if found.deleting or not found.exists:
         return "CleanedUp" if released else "Gone"
-    if findings.suspended:
+    if found.suspended:
         return "Suspended"
-    return "Reconciled" if changes or findings.news else "Unchanged"
+    return "Reconciled" if changes or found.news else "Unchanged"
 
 
 def _now() -> str:
@@ -279,9 +284,9 @@ def _count(outcome: str, reason: str) -> None:
 
 
 async def _step(
-    step: str, request: SnapshotRequest | ActionRequest | StatusRequest, result: type[_T], patience: RetryPolicy
+    step: str, request: SnapshotRequest | ActionRequest | StatusRequest, result: type[_T], retry: RetryPolicy
 ) -> _T:
-    """Tries a step as a local activity, which costs half; goes on as a regular one where repeating can help.
+    """Try a step as a local activity, which costs half; goes on as a regular one where repeating can help.
 
     The Temporal UI shows attempts and last failure of the second while it is pending. Raises `FailureError`.
     """
@@ -303,21 +308,21 @@ async def _step(
             request,
             result_type=result,
             start_to_close_timeout=_TIMEOUT,
-            retry_policy=patience,
+            retry_policy=retry,
             summary=request.summary,
         )
     return value
 
 
 def _cause(error: FailureError) -> BaseException | None:
-    """A regular activity's failure comes wrapped, a local activity's may come as it is (SDK 1.35)."""
+    """Unwrap a failure: a regular activity's comes wrapped, a local activity's may come as it is (SDK 1.35)."""
     return error.cause if isinstance(error, ActivityError) else error
 
 
-def _obstacle(step: str, error: FailureError) -> Obstacle:
+def _blocker(step: str, error: FailureError) -> Blocker:
     if is_cancelled_exception(error):
         raise error  # nothing is in the way: somebody has cancelled the run
     cause = _cause(error)
     if isinstance(cause, ApplicationError) and cause.type in {STALE, *BY_REASON}:
-        return Obstacle(cause.type or "", cause.message)
-    return Obstacle(InternalError.__name__, f"{step}: {cause or error}")
+        return Blocker(cause.type or "", cause.message)
+    return Blocker(InternalError.__name__, f"{step}: {cause or error}")

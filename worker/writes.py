@@ -76,7 +76,7 @@ class Writer:
         return written
 
     async def _corrected(self, ref: ObjectRef, manifest: Object, answer: Object) -> Object:
-        """The object once it says what it should. Raises `Overruled` where it does not, although it was told twice.
+        """Read it once it says what it should. Raises `Overruled` where it does not, although it was told twice.
 
         An apply takes no field away that somebody else owns by now, and a list may be one to which others add.
         """
@@ -88,7 +88,7 @@ class Writer:
         return corrected
 
     async def _replace(self, snapshot: Snapshot, action: Action, changes: list[str]) -> Snapshot:
-        """Deletes and creates what nobody may change. A TestWorkflow is not to be missed by its trigger meanwhile."""
+        """Delete and create what nobody may change. A TestWorkflow is not to be missed by its trigger meanwhile."""
         ref, trigger = action.ref, snapshot.subject.placement.test_trigger
         if ref.resource == TEST_WORKFLOW and snapshot.is_own(trigger):
             snapshot = snapshot.with_object(trigger, await self._delete(trigger, snapshot.get(trigger), changes))
@@ -97,7 +97,7 @@ class Writer:
         return snapshot.with_object(ref, await self._create(ref, action.manifest or {}, changes, "replace"))
 
     async def _delete(self, ref: ObjectRef, live: Object | None, changes: list[str]) -> Object | None:
-        """What is left, which waits for its finalizers."""
+        """Read what is left, which waits for its finalizers."""
         if live is None:
             return None
         meta = live["metadata"]
@@ -136,7 +136,7 @@ class Writer:
         return replace(snapshot, subject=Subject.of(written, self._options))
 
     async def _unguarded_children(self, subject: Subject) -> list[ObjectRef]:
-        """Children that would stay for ever without the finalizer: those that the Experiment does not own itself."""
+        """List what would stay for ever without the finalizer: children that the Experiment does not own itself."""
         return [
             ref
             for ref, child in (await self._reader.labelled_children(subject)).items()
@@ -146,7 +146,7 @@ class Writer:
 
 
 def _note_change(action: Action, now: Object, changes: list[str]) -> None:
-    """That it was changed, if it was, and the fields that are now as they should be."""
+    """Say that it was changed, if it was, and the fields that are now as they should be."""
     if action.live is None or now["metadata"]["resourceVersion"] == action.live["metadata"]["resourceVersion"]:
         return
     left = {difference.path for difference in differences(action.manifest or {}, now)}

@@ -20,7 +20,7 @@ from api.http.problems import documented
 from api.reconciliations.pages import RunFilter, RunQuery, page
 from api.reconciliations.schemas import ReconcileRequest, ReconciliationDetail, RunPage
 from api.reconciliations.visibility import Runs, query_all, query_by_namespaces, temporal_call
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 
@@ -113,7 +113,7 @@ async def reconcile(
     target = Target(namespace, name, uid)
     why = f"requested: {wish.reason}" if wish and wish.reason else "requested"
     async with temporal_call():
-        run_id = await state.start(target, Wakeup([why]))
+        run_id = await state.start(target, WakeSignal([why]))
     if wait:
         await _end_of(state.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
     run = await state.runs.one(namespace, name, run_id, uid)

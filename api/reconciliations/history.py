@@ -18,7 +18,15 @@ from temporalio.converter import PayloadConverter
 
 from api.reconciliations.close_event import decode, time_of
 from api.reconciliations.schemas import RunStep, Signal
-from experiments.contract import NOTHING_TO_REPORT, SIGNAL, TAKE_SNAPSHOT, WRITE_STATUS, Findings, RunState, Wakeup
+from experiments.contract import (
+    NOTHING_TO_REPORT,
+    SIGNAL,
+    TAKE_SNAPSHOT,
+    WRITE_STATUS,
+    RunState,
+    SnapshotResult,
+    WakeSignal,
+)
 
 _LOCAL_ACTIVITY = "core_local_activity"
 
@@ -81,7 +89,7 @@ class Timeline:
 
     def _signal(self, event: HistoryEvent) -> None:
         attributes = event.workflow_execution_signaled_event_attributes
-        wakeup = decode(attributes.input, Wakeup, self._converter)
+        wakeup = decode(attributes.input, WakeSignal, self._converter)
         if attributes.signal_name == SIGNAL and wakeup:
             self.signals.append(Signal(time=time_of(event.event_time), reasons=wakeup.reasons))
             self.reasons += [why for why in wakeup.reasons if why not in self.reasons]
@@ -173,7 +181,7 @@ class Timeline:
     def _succeeded(self, step: RunStep, payloads: Payloads) -> None:
         self._troubles.pop(step.name, None)
         if step.name == TAKE_SNAPSHOT:
-            self._found(step, decode(payloads, Findings, self._converter))
+            self._found(step, decode(payloads, SnapshotResult, self._converter))
             return
         step.result = decode(payloads, str, self._converter)
         if step.name != WRITE_STATUS:
@@ -181,23 +189,23 @@ class Timeline:
         elif step.result != NOTHING_TO_REPORT:
             self.status_written = step.result
 
-    def _found(self, step: RunStep, findings: Findings | None) -> None:
-        if findings is None:
+    def _found(self, step: RunStep, found: SnapshotResult | None) -> None:
+        if found is None:
             return
-        step.result = _findings(findings)
-        self._troubles = {problem.reason: f"{problem.reason}: {problem.message}" for problem in findings.problems}
-        self._changed(*findings.done)
+        step.result = _describe(found)
+        self._troubles = {problem.reason: f"{problem.reason}: {problem.message}" for problem in found.problems}
+        self._changed(*found.done)
 
     def _changed(self, *changes: str | None) -> None:
         self.changes += [change for change in changes if change and change not in self.changes]
 
 
-def _findings(findings: Findings) -> str:
-    if not findings.exists:
+def _describe(found: SnapshotResult) -> str:
+    if not found.exists:
         return "The Experiment does not exist."
-    actions = "; ".join(action.description for action in findings.actions)
-    problems = [f"{problem.reason}: {problem.message}" for problem in findings.problems]
-    return " ".join([f"Generation {findings.generation}: {actions or 'nothing to change'}.", *problems])
+    actions = "; ".join(action.description for action in found.actions)
+    problems = [f"{problem.reason}: {problem.message}" for problem in found.problems]
+    return " ".join([f"Generation {found.generation}: {actions or 'nothing to change'}.", *problems])
 
 
 def _failure(failure: Failure) -> str:

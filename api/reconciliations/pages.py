@@ -23,13 +23,13 @@ from api.http.cursor import CURSOR
 from api.reconciliations.close_event import Closed
 from api.reconciliations.schemas import Reconciliation, RunPage
 from api.reconciliations.visibility import Runs, query_by_name, query_by_target, read_memo, status_of, temporal_call
-from experiments.contract import Achievement, Target
+from experiments.contract import Outcome, Target
 from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
 
 _STATUSES = ("Running", *get_args(Closed))
-_ACHIEVEMENTS = get_args(Achievement)
-_OUTCOMES = (*_STATUSES, *_ACHIEVEMENTS, *(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)))
+_COMPLETED = get_args(Outcome)
+_OUTCOMES = (*_STATUSES, *_COMPLETED, *(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)))
 
 # Each run that is looked at costs the server a read of its own; it allows a few thousand a second.
 _MAX_RUNS_READ_FOR_A_PAGE = 400
@@ -54,7 +54,7 @@ def _validate_timestamp(text: str) -> str:
     return text
 
 
-Outcome = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_OUTCOMES)})]
+OutcomeParameter = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(_OUTCOMES)})]
 Time = Annotated[AwareDatetime, AfterValidator(_validate_year)]
 # As the server writes it: Python's have no nanoseconds.
 ServerTime = Annotated[
@@ -67,7 +67,9 @@ class RunFilter(Part):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
 
-    outcome: Annotated[Outcome | None, Field(description="A `status` or an `outcome`.", examples=["Reconciled"])] = None
+    outcome: Annotated[
+        OutcomeParameter | None, Field(description="A `status` or an `outcome`.", examples=["Reconciled"])
+    ] = None
     reason: Annotated[
         str,
         Field(
@@ -105,7 +107,7 @@ class RunFilter(Part):
         """The only one that a run with this outcome can have."""
         if self.outcome is None or self.outcome in _STATUSES:
             return self.outcome
-        return "Completed" if self.outcome in _ACHIEVEMENTS else "Failed"
+        return "Completed" if self.outcome in _COMPLETED else "Failed"
 
     def accepts(self, status: str, outcome: str, reasons: Iterable[str]) -> bool:
         text = self.reason.casefold()

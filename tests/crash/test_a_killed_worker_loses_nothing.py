@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from experiments.names import FINALIZER
 from experiments.options import Options
 from kube.client import KubeClient
@@ -73,7 +73,7 @@ class Case:
         return Target(self.world.namespace, self.name, self.uid)
 
     async def start(self, queue: str, reason: str) -> None:
-        await starter(self.world.temporal, queue)(self.target, Wakeup([reason]))
+        await starter(self.world.temporal, queue)(self.target, WakeSignal([reason]))
 
     async def finished(self) -> None:
         """Waits for the end of the newest run; raises where it failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from temporal.client import starter
 
 
@@ -15,7 +15,7 @@ async def test_a_watcher_that_was_still_looking(world, serve, holding, task_queu
         await last_look.reached.wait()
 
         target = Target(world.namespace, "demo", created["metadata"]["uid"])
-        await starter(world.temporal, task_queue)(target, Wakeup(["seen by another"]))
+        await starter(world.temporal, task_queue)(target, WakeSignal(["seen by another"]))
         await world.closed_runs(2)
         last_look.release()
         await world.edit(llmAsAJudgeModel="gpt-4o")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from experiments.contract import Target, Wakeup
+from experiments.contract import Target, WakeSignal
 from kube.lease import Lease
 from watcher.main import NotLeadingError, _while_held
 
@@ -53,5 +53,5 @@ async def test_what_a_leader_was_about_to_start_when_it_lost_the_lease_is_not_st
 
     lease = Lease(kube, namespace, "leader")
     with pytest.raises(NotLeadingError):
-        await _while_held(lease, start)(Target(namespace, "demo", "uid"), Wakeup(["generation 1"], {}))
+        await _while_held(lease, start)(Target(namespace, "demo", "uid"), WakeSignal(["generation 1"], {}))
     assert started == []

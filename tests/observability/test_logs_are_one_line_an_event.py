@@ -10,7 +10,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from temporalio import activity
 
-from experiments.contract import TAKE_SNAPSHOT, Findings, SnapshotRequest, Target, Wakeup
+from experiments.contract import TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult, Target, WakeSignal
 from temporal.client import starter
 from worker.main import temporal_worker
 
@@ -60,13 +60,13 @@ async def test_every_line_of_a_step_bears_experiment_and_run_id(temporal):
     bound = []
 
     @activity.defn(name=TAKE_SNAPSHOT)
-    async def take_snapshot(_: SnapshotRequest) -> Findings:
+    async def take_snapshot(_: SnapshotRequest) -> SnapshotResult:
         bound.append(get_contextvars())
-        return Findings(exists=False)
+        return SnapshotResult(exists=False)
 
     target = Target("tests", "weather", "1234")
     async with temporal_worker(temporal, [take_snapshot], task_queue="logs", sandbox=True):
-        run_id = await starter(temporal, "logs")(target, Wakeup(["generation 1"]))
+        run_id = await starter(temporal, "logs")(target, WakeSignal(["generation 1"]))
         await temporal.get_workflow_handle(target.workflow_id).result()
     assert bound == [{"experiment": "Experiment tests/weather", "run_id": run_id}]
     assert get_contextvars() == {}

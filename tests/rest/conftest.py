@@ -33,14 +33,14 @@ from experiments.contract import (
     WORKFLOW_TYPE,
     WRITE_STATUS,
     ActionRequest,
-    Findings,
-    Obstacle,
+    Blocker,
     PlannedAction,
     RunState,
     SnapshotRequest,
+    SnapshotResult,
     StatusRequest,
     Target,
-    Wakeup,
+    WakeSignal,
     memo,
 )
 from experiments.options import Options
@@ -270,14 +270,16 @@ class Runs:
     """Starts runs and says what their steps find. Experiments are told apart by name: each test uses its own."""
 
     client: Client
-    findings: dict[str, Findings] = field(default_factory=dict)
+    findings: dict[str, SnapshotResult] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     """By Experiment, the step that fails on every attempt."""
 
     def plan(self, name: str, *steps: Step, problem: tuple[str, str] | None = None, news: bool = True) -> None:
         """What the snapshots of this Experiment find: these steps to do, or this problem in the way."""
         actions = [PlannedAction(step, "ConfigMap", "testkube", name, f"do {step} on {name}") for step in steps]
-        self.findings[name] = Findings(True, 3, False, False, actions, [Obstacle(*problem)] if problem else [], news)
+        self.findings[name] = SnapshotResult(
+            True, 3, False, False, actions, [Blocker(*problem)] if problem else [], news
+        )
 
     async def start(self, target: Target, *reasons: str) -> WorkflowHandle[Any, Any]:
         """As the watcher does: starts a run, or signals the one that is open."""
@@ -287,7 +289,7 @@ class Runs:
             id=target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,
-            start_signal_args=[Wakeup(list(reasons))],
+            start_signal_args=[WakeSignal(list(reasons))],
             memo=memo(target, list(reasons)),
         )
 
@@ -303,7 +305,7 @@ class Runs:
         await self.client.get_workflow_handle(target.workflow_id).terminate()
 
     @activity.defn(name=TAKE_SNAPSHOT)
-    async def take_snapshot(self, request: SnapshotRequest) -> Findings:
+    async def take_snapshot(self, request: SnapshotRequest) -> SnapshotResult:
         return self.findings[request.target.name]
 
     @activity.defn(name=WRITE_STATUS)

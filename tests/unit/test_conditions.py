@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.conditions import ConditionType, Reason, Report, condition, generated
-from experiments.errors import BY_REASON, Curable, Terminal
+from experiments.errors import BY_REASON, Retryable, Terminal
 from experiments.models import ExperimentStatus, LastReconciliation
 from kube.objects import CONFIG_MAP, ObjectRef
 
@@ -151,10 +151,10 @@ def test_a_requested_run_is_honoured_once(world: Any) -> None:
 
 def test_every_error_is_a_reason() -> None:
     assert set(BY_REASON) < set(Reason)
-    assert all(issubclass(problem, Terminal | Curable) for problem in BY_REASON.values())
+    assert all(issubclass(problem, Terminal | Retryable) for problem in BY_REASON.values())
 
 
-@pytest.mark.parametrize("name", ["Terminal", "Curable", "Problem"])
+@pytest.mark.parametrize("name", ["Terminal", "Retryable", "Problem"])
 def test_only_leaves_are_reasons(name: str) -> None:
     assert name not in BY_REASON
 

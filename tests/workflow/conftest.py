@@ -29,15 +29,15 @@ from experiments.contract import (
     WORKFLOW_TYPE,
     WRITE_STATUS,
     ActionRequest,
-    Findings,
-    Obstacle,
+    Blocker,
     PlannedAction,
     Result,
     RunState,
     SnapshotRequest,
+    SnapshotResult,
     StatusRequest,
     Target,
-    Wakeup,
+    WakeSignal,
     memo,
 )
 from experiments.plan import Step
@@ -77,8 +77,8 @@ class ScriptedExperiment:
     client: Client
     target: Target
     calls: list[Call] = field(default_factory=list)
-    _findings: list[Findings] = field(default_factory=list)
-    _found: Findings = field(init=False)
+    _findings: list[SnapshotResult] = field(default_factory=list)
+    _found: SnapshotResult = field(init=False)
     _failures: dict[str, Iterator[Exception]] = field(default_factory=dict)
     _stops: dict[str, tuple[asyncio.Event, asyncio.Event]] = field(default_factory=dict)
 
@@ -86,10 +86,10 @@ class ScriptedExperiment:
         self, *steps: Step, problem: tuple[str, str] | None = None, news: bool = True, times: int = 1, **more: Any
     ) -> None:
         """What the next snapshot, or the next few, find. The last that was said holds for all further ones."""
-        problems = [Obstacle(*problem)] if problem else []
+        problems = [Blocker(*problem)] if problem else []
         actions = [PlannedAction(step, _kind(step), "testkube", "weather", f"{step} please") for step in steps]
         found: dict[str, Any] = {"exists": True, "generation": 1, **more}
-        self._findings += [Findings(actions=actions, problems=problems, news=news, **found)] * times
+        self._findings += [SnapshotResult(actions=actions, problems=problems, news=news, **found)] * times
 
     def fails(self, step: str, errors: Iterable[Exception]) -> None:
         """The next attempts at this step raise these, one each; after the last it succeeds again."""
@@ -113,7 +113,7 @@ class ScriptedExperiment:
             id=self.target.workflow_id,
             task_queue=_TASK_QUEUE,
             start_signal=SIGNAL,
-            start_signal_args=[Wakeup(list(reasons), seen or {})],
+            start_signal_args=[WakeSignal(list(reasons), seen or {})],
             memo=memo(self.target, list(reasons)),
             result_type=Result,
         )
@@ -139,7 +139,7 @@ class ScriptedExperiment:
     def requests(self, step: str) -> list[Any]:
         return [call.request for call in self.calls if call.step == step]
 
-    def next_findings(self) -> Findings:
+    def next_findings(self) -> SnapshotResult:
         if self._findings:
             self._found = self._findings.pop(0)
         return self._found
@@ -186,7 +186,7 @@ class StandIns:
         return temporal_worker(client, steps, task_queue=_TASK_QUEUE, sandbox=True, version=version)
 
     @activity.defn(name=TAKE_SNAPSHOT)
-    async def take_snapshot(self, request: SnapshotRequest) -> Findings:
+    async def take_snapshot(self, request: SnapshotRequest) -> SnapshotResult:
         experiment = self.experiments[request.target.name]
         await experiment.carry_out(TAKE_SNAPSHOT, request)
         return experiment.next_findings()

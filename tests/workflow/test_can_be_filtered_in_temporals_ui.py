@@ -8,7 +8,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from experiments.contract import Wakeup
+from experiments.contract import WakeSignal
 from localcluster.tools import tool
 from temporal.client import starter
 from temporal.search_attributes import EXPERIMENT_NAMESPACE, KEYS, RECONCILIATION_OUTCOME, RECONCILIATION_REASONS
@@ -35,7 +35,7 @@ def start(env, experiment):
     ask = starter(env.client, "workflow", search_attributes=True)
 
     async def run(*reasons):
-        await ask(experiment.target, Wakeup(list(reasons)))
+        await ask(experiment.target, WakeSignal(list(reasons)))
         return env.client.get_workflow_handle(experiment.target.workflow_id)
 
     return run
@@ -104,7 +104,7 @@ async def test_whatever_people_write(experiment, start, attributes):
 
 async def test_a_run_that_began_without_them_ends_without_them(env, experiment, attributes):
     experiment.finds()
-    await starter(env.client, "workflow")(experiment.target, Wakeup(["generation 1"]))
+    await starter(env.client, "workflow")(experiment.target, WakeSignal(["generation 1"]))
     handle = env.client.get_workflow_handle(experiment.target.workflow_id)
     await handle.result()
     assert await attributes(handle) == (None, None, None)

@@ -8,7 +8,14 @@ from unittest.mock import Mock
 import pytest
 from temporalio import activity
 
-from experiments.contract import TAKE_SNAPSHOT, WRITE_STATUS, ActionRequest, Findings, SnapshotRequest, StatusRequest
+from experiments.contract import (
+    TAKE_SNAPSHOT,
+    WRITE_STATUS,
+    ActionRequest,
+    SnapshotRequest,
+    SnapshotResult,
+    StatusRequest,
+)
 from experiments.options import Options
 from experiments.plan import Step
 from kube.caches import Caches
@@ -30,7 +37,7 @@ def test_all_that_a_plan_can_ask_for_and_no_more(registered):
 @pytest.mark.parametrize(
     ("name", "request_type", "result_type"),
     [
-        (TAKE_SNAPSHOT, SnapshotRequest, Findings),
+        (TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult),
         (WRITE_STATUS, StatusRequest, str),
         *((step, ActionRequest, str) for step in Step),
     ],

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationErrorCategory
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
 import worker.main
-from experiments.contract import RECONCILIATIONS, SIGNAL, WORKFLOW_TYPE, RunState, Wakeup
+from experiments.contract import RECONCILIATIONS, SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
 
 _METRICS_KEPT = 10_000
 
@@ -22,7 +22,7 @@ class CannotGoOn:
         raise workflow.NondeterminismError("as when newer code cannot continue it")
 
     @workflow.signal(name=SIGNAL)
-    def wake(self, wakeup: Wakeup | None = None) -> None: ...
+    def wake(self, wakeup: WakeSignal | None = None) -> None: ...
 
 
 @pytest.fixture

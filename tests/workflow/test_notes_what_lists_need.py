@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from experiments.contract import SIGNAL, Result, Target, Wakeup, memo
+from experiments.contract import SIGNAL, Result, Target, WakeSignal, memo
 from experiments.plan import Step
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -56,7 +56,7 @@ async def test_however_much_people_write(experiment):
         handle = await experiment.start("generation 1")
         await reached()
         for number in range(120):
-            await handle.signal(SIGNAL, Wakeup([f"requested: {number} {'🌦' * 200}"]))
+            await handle.signal(SIGNAL, WakeSignal([f"requested: {number} {'🌦' * 200}"]))
     result = await handle.result()
     assert len(result.reasons) == 50
     assert (await handle.describe()).raw_description.workflow_execution_info.memo.ByteSize() < 2048

@@ -9,7 +9,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 import worker.main
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Wakeup
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
 from localcluster.tools import tool
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -24,7 +24,7 @@ class GoesAnotherWay:
         await workflow.wait_condition(lambda: False)
 
     @workflow.signal(name=SIGNAL)
-    def wake(self, wakeup: Wakeup | None = None) -> None: ...
+    def wake(self, wakeup: WakeSignal | None = None) -> None: ...
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Wakeup
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
 from experiments.plan import Step
 from worker.workflow import ReconcileExperiment
 
@@ -171,7 +171,7 @@ class GoesAnotherWay:
         await workflow.sleep(1)
 
     @workflow.signal(name=SIGNAL)
-    def wake(self, wakeup: Wakeup | None = None) -> None: ...
+    def wake(self, wakeup: WakeSignal | None = None) -> None: ...
 
 
 @pytest.mark.parametrize("kind", KINDS)
