@@ -17,6 +17,7 @@ import pytest
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -42,6 +43,7 @@ from experiments.contract import (
 )
 from experiments.plan import Step
 from localcluster.tools import tool
+from temporal.search_attributes import KEYS
 from worker.main import temporal_worker
 
 _T = TypeVar("_T")
@@ -208,13 +210,20 @@ async def env(request: pytest.FixtureRequest) -> AsyncIterator[WorkflowEnvironme
     """Skips time; a real server, which does not, to record on."""
     if request.config.getoption("--record-histories"):
         starting = WorkflowEnvironment.start_local(
-            data_converter=pydantic_data_converter, dev_server_existing_path=str(tool("temporal")), identity="recorder"
+            data_converter=pydantic_data_converter,
+            search_attributes=KEYS,
+            dev_server_existing_path=str(tool("temporal")),
+            identity="recorder",
         )
     else:
         starting = WorkflowEnvironment.start_time_skipping(
             data_converter=pydantic_data_converter, test_server_existing_path=str(tool("temporal-test-server"))
         )
     async with await starting as running:
+        if running.supports_time_skipping:
+            types = {key.name: int(key.indexed_value_type) for key in KEYS}
+            request = AddSearchAttributesRequest(search_attributes=types)
+            await running.client.operator_service.add_search_attributes(request)
         yield running
 
 

@@ -9,9 +9,11 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Replayer
 
 from experiments.plan import Step
 from localcluster.tools import tool
+from worker.workflow import ReconcileExperiment
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 DEPLOYMENT = "experiment-operator"
@@ -80,6 +82,9 @@ async def test_a_waiting_run_moves_when_its_pause_ends(env, stand_ins, experimen
             assert (await handle.result()).reasons == ["generation 1"]
     assert await versions(handle, handle.result_run_id) == {"old"}
     assert await versions(handle, continued.value.new_execution_run_id) == {"new"}
+    replayer = Replayer(workflows=[ReconcileExperiment], data_converter=pydantic_data_converter)
+    first = env.client.get_workflow_handle(handle.id, run_id=handle.result_run_id)
+    await replayer.replay_workflow(await first.fetch_history())
 
 
 async def test_a_run_that_works_ends_where_it_began(env, stand_ins, experiment, make_current, versions):

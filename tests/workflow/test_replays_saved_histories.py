@@ -1,8 +1,9 @@
 """Runs that are open while workers are upgraded are continued by newer code, which has to go the way they went so far.
 
-`histories/` holds what such runs look like. Where one does not replay any more, the workflow has changed in a way that
-open runs cannot follow: keep both ways with `workflow.patched`, or let open runs drain before the upgrade. They are
-short, and one that newer code cannot continue fails and is begun again, so it is rarely worth more than recording anew:
+`histories/` holds what such runs look like, `histories/earlier/` what they looked like before summaries, RunState and
+search attributes (2026-11). Where one does not replay any more, the workflow has changed in a way that open runs cannot
+follow: keep both ways with `workflow.patched`, or let open runs drain before the upgrade. They are short, and one that
+newer code cannot continue fails and is begun again, so it is rarely worth more than recording anew:
 
     pytest tests/workflow/test_replays_saved_histories.py --record-histories
 """
@@ -22,9 +23,11 @@ from temporalio.worker import Replayer
 
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
 from experiments.plan import Step
+from temporal.client import starter
 from worker.workflow import ReconcileExperiment
 
 HISTORIES = Path(__file__).parent / "histories"
+EARLIER = sorted(f"earlier/{path.stem}" for path in (HISTORIES / "earlier").glob("*.json"))
 AWAY = ApplicationError("the API server is away", type="ApiUnavailable")
 
 
@@ -123,6 +126,63 @@ async def asked_with_idempotency_keys(experiment):
     return handle
 
 
+async def went_on_as_a_new_run(experiment):
+    experiment.finds(problem=("TemplateMissing", "There is no TestWorkflowTemplate run-template."), news=False)
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    state = RunState(
+        experiment.target,
+        reasons=["generation 1"],
+        changes=["created ConfigMap testkube/weather"],
+        unreported=["created ConfigMap testkube/weather"],
+        seen={"Agent default/weather": "17"},
+        attempt=1,
+    )
+    handle = await experiment.client.start_workflow(
+        WORKFLOW_TYPE, state, id=experiment.target.workflow_id, task_queue="workflow"
+    )
+    await handle.result()
+    return handle
+
+
+async def sent_nonsense(experiment):
+    experiment.finds(problem=("TemplateMissing", "There is no TestWorkflowTemplate run-template."))
+    handle = await experiment.start("generation 1")
+    await experiment.waiting(handle)
+    for arguments in ([1, 2], ["please"], [{"reasons": 7}]):
+        await handle.signal(SIGNAL, args=arguments)
+    experiment.finds()
+    await handle.signal(SIGNAL)
+    await handle.result()
+    return handle
+
+
+async def testkube_was_away(experiment):
+    experiment.finds(Step.ABORT_EXECUTIONS, Step.DELETE_CONFIG_MAP, Step.REMOVE_FINALIZER, deleting=True, news=False)
+    experiment.fails(Step.ABORT_EXECUTIONS, [ApplicationError("refused", type="Forbidden", non_retryable=True)])
+    handle = await experiment.start("deleted")
+    await handle.result()
+    return handle
+
+
+async def made_anew(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    experiment.finds(news=False)
+    experiment.fails(Step.APPLY_CONFIG_MAP, [ApplicationError("immutable", type="Immutable", non_retryable=True)])
+    handle = await experiment.start("ConfigMap edited by kubectl-edit")
+    await handle.result()
+    return handle
+
+
+async def with_search_attributes(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP)
+    await starter(experiment.client, "workflow", search_attributes=True)(
+        experiment.target, WakeSignal(["generation 1"])
+    )
+    handle = experiment.client.get_workflow_handle(experiment.target.workflow_id)
+    await handle.result()
+    return handle
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
@@ -135,6 +195,11 @@ KINDS = {
         deleted,
         continued_as_new,
         asked_with_idempotency_keys,
+        went_on_as_a_new_run,
+        sent_nonsense,
+        testkube_was_away,
+        made_anew,
+        with_search_attributes,
     )
 }
 
@@ -155,7 +220,7 @@ async def test_what_runs_today_replays(experiment, replayer, request, kind):
     await replayer.replay_workflow(history)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *EARLIER])
 async def test_what_ran_before_replays(replayer, kind):
     await replayer.replay_workflow(saved(kind))
 
