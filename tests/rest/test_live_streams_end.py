@@ -152,7 +152,7 @@ async def read_to_the_end(connection):
     [
         pytest.param(("api.events.endpoints._SEND_SECONDS", 0.2), id="by the stream"),
         pytest.param(("api.events.buffer._MAX_BYTES", 500_000), id="by the ring"),
-        pytest.param(("api.http.server._STALLED_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
+        pytest.param(("api.http.server._STALLED_TIMEOUT_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
     ],
 )
 async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(

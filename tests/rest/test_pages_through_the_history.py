@@ -132,7 +132,7 @@ async def test_a_cursor_is_for_the_same_filters_only(api, page, target, finish, 
 async def test_nobody_gets_their_own_words_into_a_query(api, page, target, finish, until, time):
     await finish(10)
     await until(lambda: _counted(page, Completed=10))
-    cursor = json.loads(base64.urlsafe_b64decode((await page(limit=5))["nextCursor"]))
-    forged = base64.urlsafe_b64encode(json.dumps({**cursor, "close_time": time}).encode()).decode()
+    listed, position = json.loads(base64.urlsafe_b64decode((await page(limit=5))["nextCursor"]))
+    forged = base64.urlsafe_b64encode(json.dumps([listed, {**position, "close_time": time}]).encode()).decode()
     url = f"/api/v1/namespaces/{target.namespace}/experiments/{target.name}/reconciliations"
     assert (await api.get(url, params={"cursor": forged})).status_code == 422

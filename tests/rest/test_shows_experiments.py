@@ -32,7 +32,7 @@ _STATUS = {
         },
     ],
     "generatedResources": [
-        {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment", "namespace": "testkube"}
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment", "namespace": "testkube", "uid": "4d"}
     ],
     "lastReconciliation": {"workflowId": "experiment/a/b/c", "runId": _RUN, "time": "2026-11-23T10:00:00Z"},
 }
