@@ -37,7 +37,7 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
         redoc_url=None,
     )
     app.openapi_version = OPENAPI_VERSION
-    runs = Runs(temporal, config.temporal_ui_url)
+    runs = Runs(temporal, config.temporal_ui_url, search_attributes=config.search_attributes)
     start = starter(temporal, config.task_queue, search_attributes=config.search_attributes)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Annotated, Self, get_args
+from itertools import chain
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
@@ -20,16 +21,21 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from api.http import cursor
 from api.http.cursor import CURSOR
-from api.reconciliations.close_event import Closed
-from api.reconciliations.schemas import Reconciliation, RunPage
-from api.reconciliations.visibility import Runs, query_by_name, query_by_target, read_memo, status_of, temporal_call
-from experiments.contract import Outcome, Target
-from experiments.errors import BY_REASON, Terminal
+from api.reconciliations.schemas import OUTCOMES, STATUSES, Reconciliation, RunPage
+from api.reconciliations.visibility import (
+    WITHOUT_ATTRIBUTES,
+    Runs,
+    has_outcome,
+    query_by_name,
+    query_by_target,
+    read_memo,
+    status_of,
+    temporal_call,
+)
+from experiments.contract import Target
 from experiments.models import Part
 
-_STATUSES = ("Running", *get_args(Closed))
-_COMPLETED = get_args(Outcome)
-_OUTCOMES = (*_STATUSES, *_COMPLETED, *(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)))
+_OUTCOMES = (*STATUSES, *chain.from_iterable(OUTCOMES.values()))
 
 # Each run that is looked at costs the server a read of its own; it allows a few thousand a second.
 _MAX_RUNS_READ_FOR_A_PAGE = 400
@@ -93,7 +99,7 @@ class RunFilter(Part):
     @property
     def is_plain(self) -> bool:
         """Whether every run that visibility lists is wanted."""
-        return not self.reason and self.outcome in (None, *_STATUSES)
+        return not self.reason and self.outcome in (None, *STATUSES)
 
     def within(self, selection: str) -> str:
         """Select, as a query for visibility, those of `selection` in the time range, whatever they came to."""
@@ -102,12 +108,17 @@ class RunFilter(Part):
         parts += [f"StartTime < '{_utc(self.until)}'"] if self.until else []
         return " AND ".join(parts)
 
-    @property
-    def status(self) -> str | None:
-        """The only one that a run with this outcome can have."""
-        if self.outcome is None or self.outcome in _STATUSES:
-            return self.outcome
-        return "Completed" if self.outcome in _COMPLETED else "Failed"
+    def narrow(self, span: str, *, search_attributes: bool) -> str:
+        """Leave out what visibility can tell of the outcome. What it cannot, each run's memo says."""
+        if self.outcome is None:
+            return span
+        if self.outcome in STATUSES:
+            return f"{span} AND ExecutionStatus = '{self.outcome}'"
+        status = next(status for status, outcomes in OUTCOMES.items() if self.outcome in outcomes)
+        narrowed = f"{span} AND ExecutionStatus = '{status}'"
+        return (
+            f"{narrowed} AND ({has_outcome(self.outcome)} OR {WITHOUT_ATTRIBUTES})" if search_attributes else narrowed
+        )
 
     def accepts(self, status: str, outcome: str, reasons: Iterable[str]) -> bool:
         text = self.reason.casefold()
@@ -198,8 +209,7 @@ async def _following(
     runs: Runs, query: RunFilter, span: str, position: _PagePosition
 ) -> AsyncGenerator[tuple[WorkflowExecution, Reconciliation | None]]:
     """Yield every run behind `position` that visibility lists, and what it is if it is wanted."""
-    if query.status:
-        span = f"{span} AND ExecutionStatus = '{query.status}'"
+    span = query.narrow(span, search_attributes=runs.search_attributes)
     more = True
     while more:
         size = (query.limit + 1 if query.is_plain else _LIST_SIZE) + len(position.passed)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import ConfigDict, Field
 
 from api.reconciliations.close_event import Closed
 from experiments.changes import Verb
+from experiments.contract import Outcome
+from experiments.errors import BY_REASON, Terminal
 from experiments.models import Part
 
 
@@ -38,6 +40,12 @@ class Signal(Part):
 
 
 Status: TypeAlias = Literal["Running"] | Closed
+STATUSES: tuple[str, ...] = ("Running", *get_args(Closed))
+OUTCOMES: dict[Status, tuple[str, ...]] = {
+    "Completed": get_args(Outcome),
+    "Failed": tuple(name for name, kind in BY_REASON.items() if issubclass(kind, Terminal)),
+}
+"""What runs can come to, by the status that those have. A run of any other status comes to the same word."""
 
 
 class Reconciliation(Part):
@@ -92,7 +100,8 @@ class RunPage(Part):
     """Runs: those that are open, then the last to end first. `next_cursor` is null on the last page.
 
     With a filter for outcome or reason a page may be short, or empty, and still not be the last. `counts` are of all
-    runs in the time range, by `status`; null but on the first page.
+    runs in the time range, by `status`, or where Temporal's search attributes tell, by `outcome`; null but on the first
+    page.
     """
 
     items: list[Reconciliation]

@@ -8,6 +8,7 @@ and `close_event` read the events, `pages` makes pages of runs, `endpoints` serv
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -29,9 +30,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.http.problems import NoSuchResource, TemporalUnavailable
 from api.reconciliations.close_event import Closed, CloseEvent, read_close_event
 from api.reconciliations.history import Timeline
-from api.reconciliations.schemas import ChildChange, Reconciliation, ReconciliationDetail, Status
+from api.reconciliations.schemas import OUTCOMES, ChildChange, Reconciliation, ReconciliationDetail, Status
 from experiments.changes import from_words
 from experiments.contract import WORKFLOW_TYPE, RunMemo, Target, workflow_id_prefix
+from temporal.search_attributes import EXPERIMENT_NAMESPACE, RECONCILIATION_OUTCOME
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +47,8 @@ _NOBODY = Target("", "", "")
 class Runs:
     """Every method raises `TemporalUnavailable` when Temporal does not answer in time."""
 
-    def __init__(self, client: Client, ui_url: str) -> None:
+    def __init__(self, client: Client, ui_url: str, *, search_attributes: bool = False) -> None:
+        self.search_attributes = search_attributes
         self._client = client
         self._ui_url = ui_url
         self._converter = client.data_converter.payload_converter
@@ -60,10 +63,22 @@ class Runs:
         return bool(await self.listed(query_by_name(namespace, name), 1))
 
     async def counts(self, query: str) -> dict[str, int]:
-        """Count the runs that visibility has for `query`, by status."""
+        """Count the runs that visibility has for `query`, by status or, where search attributes tell, by outcome."""
         async with temporal_call():
             counted = await self._client.count_workflows(f"{query} GROUP BY ExecutionStatus")
-        return {str(group.group_values[0]): group.count for group in counted.groups}
+            counts = Counter({str(group.group_values[0]): group.count for group in counted.groups})
+            if self.search_attributes:
+                for status, outcome, count in await self._outcomes(query, list(counts)):
+                    counts[outcome] += count
+                    counts[status] -= count
+        return {name: count for name, count in counts.items() if count > 0}
+
+    async def _outcomes(self, query: str, statuses: Iterable[str]) -> list[tuple[str, str, int]]:
+        """Count the runs of each outcome. One by one: visibility groups by nothing but the status."""
+        asked = [(status, outcome) for status in statuses for outcome in OUTCOMES.get(cast(Status, status), ())]
+        queries = [f"{query} AND ExecutionStatus = '{status}' AND {has_outcome(outcome)}" for status, outcome in asked]
+        counted = await asyncio.gather(*map(self._client.count_workflows, queries))
+        return [(*which, found.count) for which, found in zip(asked, counted, strict=True)]
 
     async def read(self, runs: Iterable[WorkflowExecution]) -> list[Reconciliation]:
         """Read those of `runs` that Temporal still has, in the same order, as they are now."""
@@ -169,7 +184,10 @@ def query_all() -> str:
 
 
 def query_by_namespaces(namespaces: Iterable[str]) -> str:
-    """Select the runs of all Experiments in `namespaces`, of which there is at least one."""
+    """Select the runs of all Experiments in `namespaces`, of which there is at least one.
+
+    By their IDs, which all runs have: search attributes have only those that began since there are some.
+    """
     prefixes = [f"WorkflowId STARTS_WITH '{workflow_id_prefix(namespace)}'" for namespace in sorted(namespaces)]
     return f"{query_all()} AND ({' OR '.join(prefixes)})"
 
@@ -182,6 +200,15 @@ def query_by_name(namespace: str, name: str) -> str:
 def query_by_target(target: Target) -> str:
     """Select the runs of one Experiment, and of none that had its name before or after."""
     return f"{query_all()} AND WorkflowId = '{target.workflow_id}'"
+
+
+def has_outcome(outcome: str) -> str:
+    """Select, as part of a query for visibility, the runs that came to it, as far as search attributes tell."""
+    return f"{RECONCILIATION_OUTCOME.name} = '{outcome}'"
+
+
+WITHOUT_ATTRIBUTES = f"{EXPERIMENT_NAMESPACE.name} IS NULL"
+"""The runs that began before they were used."""
 
 
 async def read_memo(run: WorkflowExecution) -> RunMemo:
