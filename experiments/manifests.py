@@ -38,6 +38,9 @@ EVENTS = frozenset(
 )
 """What Testkube can be triggered by that happens to a Deployment."""
 _CONFIG_MAP_LIMIT = 1024 * 1024
+_KEY_VARIABLE = "OPENAI_API_KEY"
+# Without any key the judge's client refuses to start, although a gateway inside the cluster may ask for none.
+_NO_KEY = "unused"
 # Without these a phase cannot do its work, so a template that does not take them cannot be meant.
 _ESSENTIAL = {"run": ("agentUrl",), "setup": ("bucket", "key", "datasetUrl")}
 # What a parser on a value's way (Go's, JSON, YAML) may take for something other than a string: numbers of any spelling,
@@ -123,7 +126,9 @@ def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
 
 def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str, str]:
     """Every parameter that templates of the wild are known to take, where there is a value for it."""
-    injected = {OTLP_VARIABLE: inputs.otlp_endpoint, "OPENAI_BASE_URL": inputs.judge.url, "OPENAI_API_KEY": None}
+    keys = (declared.get("openAiApiKey") or {} for declared in inputs.parameters.values())
+    key = None if any(parameter.get("default") for parameter in keys) else _NO_KEY
+    injected = {OTLP_VARIABLE: inputs.otlp_endpoint, "OPENAI_BASE_URL": inputs.judge.url, _KEY_VARIABLE: key}
     conveyed = {name: _conveyed(spec, variable, injected[variable]) for name, variable in CONVEYED.items()}
     values = {
         "agentUrl": inputs.agent_url,
@@ -175,14 +180,14 @@ def _environment(spec: ExperimentSpec, inputs: Inputs) -> list[dict[str, Any]]:
 def _conveyed(spec: ExperimentSpec, variable: str, injected: str | None) -> str | None:
     """What a template's parameter is passed that stands for `variable`: a step's own environment beats the workflow's.
 
-    What the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either. Without any
-    key the judge's client refuses to start, although a gateway inside the cluster may ask for none.
+    What the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either.
     """
     own = spec.variable(variable)
-    if own is not None and own.value_from is not None:
+    if own is None:
+        return injected
+    if own.value_from is not None:
         return None
-    value = own.value if own is not None else injected
-    return value or ("unused" if variable == "OPENAI_API_KEY" else None)
+    return own.value or (_NO_KEY if variable == _KEY_VARIABLE else None)
 
 
 def _awaited(event: str) -> list[dict[str, Any]]:

@@ -71,7 +71,7 @@ def _lost(snapshot: Snapshot, variable: EnvVar) -> str | None:
     arrives.
     """
     if variable.name == resolve.OTLP_VARIABLE and not variable.value and variable.value_from is None:
-        return f"an empty {variable.name} lets the publish phase fail."
+        return f"an empty {variable.name} lets upstream's publish phase fail: leave it out."
     conveyors = resolve.conveyors(variable.name) if variable.value_from is None else set()
     setters = resolve.template_setters(snapshot, variable.name).items()
     if not (deaf := [name for name, parameters in setters if not parameters & conveyors]):

@@ -103,7 +103,7 @@ def test_an_endpoint_from_a_secret_is_taken_for_one(world: Any) -> None:
 def test_an_empty_endpoint_in_the_environment_is_none_and_warned_of(world: Any, own: dict[str, Any]) -> None:
     made = world(otlpEndpoint="http://otel:4318", env=[own])
     assert environment(made) == [OFF, own]
-    assert warned(made) == [f"spec.env[0]: an empty {VARIABLE} lets the publish phase fail."]
+    assert warned(made) == [f"spec.env[0]: an empty {VARIABLE} lets upstream's publish phase fail: leave it out."]
 
 
 def test_an_endpoint_from_otel_config_counts_once_it_is_there(world: Any) -> None:

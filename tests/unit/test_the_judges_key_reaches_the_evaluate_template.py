@@ -117,3 +117,11 @@ def test_a_base_url_from_a_config_map_that_the_template_overrules_is_warned_of(w
     assert warned(made) == []
     (line,) = warned(sets(made, URL))
     assert line.startswith("spec.env[0]: OPENAI_BASE_URL does not arrive in evaluate-template, which sets it itself")
+
+
+def test_a_templates_own_key_is_not_overruled_by_a_placeholder(world: Any) -> None:
+    made = world()
+    made.template("evaluate-template", openAiApiKey={"type": "string", "default": "shared"})
+    assert "openAiApiKey" not in made.config()["evaluate-template"]
+    made.edit(env=[{"name": "OPENAI_API_KEY", "value": "mine"}])
+    assert made.config()["evaluate-template"]["openAiApiKey"] == "mine"

@@ -79,7 +79,7 @@ SURPRISES: dict[str, tuple[Make, str, str]] = {
     "empty-otlp-endpoint": (
         lambda world: world(env=[{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": ""}]),
         "WorkflowReady",
-        "spec.env[0]: an empty OTEL_EXPORTER_OTLP_ENDPOINT lets the publish phase fail.",
+        "spec.env[0]: an empty OTEL_EXPORTER_OTLP_ENDPOINT lets upstream's publish phase fail: leave it out.",
     ),
     "event-of-another-tool": (
         lambda world: world(trigger={"enabled": True, "event": "on_push"}),
