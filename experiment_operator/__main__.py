@@ -6,13 +6,27 @@ import sys
 
 
 def main() -> int:
-    """Returns the exit code of the command."""
+    """Return the exit code of the command, or that of a broken pipe where nobody reads on."""
     # The first process of a container hears only the signals that it has a handler for. Until a command has its own,
     # nothing has been begun that would have to be ended.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     from experiment_operator import cli  # noqa: PLC0415 - takes a second
 
-    return cli.main()
+    try:
+        try:
+            return cli.main()
+        finally:  # also on the way of --help, which leaves by SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _end_with_the_reader()
+
+
+def _end_with_the_reader() -> int:
+    """As a program ends that SIGPIPE kills, without a word: in `doctor | head -1`, head has seen enough."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):  # what they still hold is written when the interpreter ends
+        os.dup2(nowhere, stream.fileno())
+    return 128 + signal.SIGPIPE
 
 
 if __name__ == "__main__":

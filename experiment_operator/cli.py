@@ -1,24 +1,29 @@
 """The command `experiment-operator`: finds the subcommand, reads its settings, runs it.
 
-Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly.
+Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly, 141 nobody reads what it says (`__main__`).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp, SettingsError
+from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
 from experiment_operator import settings
 from experiments.models import sentences
 from kube.errors import KubeError
 from proxies.environment import ProxyError
+from telemetry.identity import version
 from telemetry.listener import ListenError
 
 PROGRAM = "experiment-operator"
+
+S = TypeVar("S", bound=settings.Command)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,13 +33,16 @@ def main(argv: list[str] | None = None) -> int:
     if name in {"-h", "--help"}:
         print(_usage())
         return 0
+    if name == "--version":
+        print(f"{PROGRAM} {version()}")
+        return 0
     if name not in _COMMANDS:
         print(f"{PROGRAM}: there is no command '{name}'\n\n{_usage()}", file=sys.stderr)
         return 2
     kind, run = _COMMANDS[name]
     sys.argv[0] = f"{PROGRAM} {name}"  # the name that argparse puts into its messages
     try:
-        chosen = CliApp.run(kind, cli_args=arguments)
+        chosen = read_settings(kind, arguments)
     except (ValidationError, SettingsError) as error:
         lines = [_flag(line, kind) for line in sentences(error)] if isinstance(error, ValidationError) else [str(error)]
         print("\n".join(f"{PROGRAM} {name}: {line}" for line in lines), file=sys.stderr)
@@ -44,6 +52,19 @@ def main(argv: list[str] | None = None) -> int:
     except (KubeError, ListenError, ProxyError) as error:
         print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
         return 1
+
+
+def read_settings(kind: type[S], arguments: list[str]) -> S:
+    """Read what was chosen by flags, else in the environment. Raises ValidationError and SettingsError."""
+    source: CliSettingsSource[Any] = CliSettingsSource(kind, add_argument_method=_add_argument)
+    return CliApp.run(kind, cli_args=arguments, cli_settings_source=source)
+
+
+def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:
+    """As argparse does, but of a flag that takes several values, and is there several times, all count."""
+    if options.get("nargs") in {"*", "+"} and names[0].startswith("-"):
+        options["action"] = "extend"
+    return parser.add_argument(*names, **options)
 
 
 def _forget_empty_variables() -> None:
@@ -77,7 +98,7 @@ def _history(chosen: settings.History) -> int:
     return history(chosen)
 
 
-def _plan(chosen: settings.PlanFiles) -> int:
+def _plan(chosen: settings.Plan) -> int:
     from experiment_operator.commands.plan import plan  # noqa: PLC0415
 
     return plan(chosen)
@@ -125,7 +146,7 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "api": (settings.Api, _serve),
     "all": (settings.All, _serve),
     "history": (settings.History, _history),
-    "plan": (settings.PlanFiles, _plan),
+    "plan": (settings.Plan, _plan),
     "why": (settings.Why, _why),
     "render": (settings.Render, _render),
     "crd": (settings.Crd, _crd),
@@ -140,7 +161,13 @@ def _usage() -> str:
     width = max(map(len, _COMMANDS))
     lines = [f"  {name:<{width}}  {(kind.__doc__ or '').splitlines()[0]}" for name, (kind, _) in _COMMANDS.items()]
     return "\n".join(
-        [f"usage: {PROGRAM} COMMAND [FLAGS]", "", *lines, "", f"{PROGRAM} COMMAND --help tells its flags."]
+        [
+            f"usage: {PROGRAM} COMMAND [FLAGS]",
+            "",
+            *lines,
+            "",
+            f"{PROGRAM} COMMAND --help tells its flags, {PROGRAM} --version the version.",
+        ]
     )
 
 

@@ -53,13 +53,18 @@ def serve(settings: ServiceSettings) -> None:
 @contextmanager
 def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
     """Metrics, probes and traces of this process, from before its event loop begins until after it has ended."""
-    pulse, role = Pulse(), type(settings).__name__.lower()
+    pulse = Pulse()
     with (
-        tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{role}"),
+        tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{_role(settings)}"),
         listening(settings.metrics_host, settings.metrics_port, pulse, runtime.start()) as port,
     ):
         log.info("metrics and probes are served", host=settings.metrics_host, port=port)
         yield pulse
+
+
+def _role(settings: ServiceSettings) -> str:
+    """What this process is called: watcher, worker, api or all."""
+    return type(settings).__name__.lower()
 
 
 async def _run_until_signal(settings: ServiceSettings, pulse: Pulse) -> None:
@@ -78,7 +83,8 @@ async def _run_until_signal(settings: ServiceSettings, pulse: Pulse) -> None:
 
 
 async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
-    async with await KubeClient.connect(settings.kubeconfig) as kube, asyncio.TaskGroup() as roles:
+    connected = await KubeClient.connect(settings.kubeconfig, role=_role(settings))
+    async with connected as kube, asyncio.TaskGroup() as roles:
         roles.create_task(watch_temporal(await connect(lazy=True)), name="Temporal")
         if isinstance(settings, Watcher):
             needs("watcher", _starting)
@@ -128,7 +134,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
             await asyncio.sleep(_RETRY_SECONDS)
     async with AsyncExitStack() as stack:
         url = settings.testkube_api_url
-        testkube = await stack.enter_async_context(TestkubeClient(str(url))) if url else None
+        testkube = await stack.enter_async_context(TestkubeClient(str(url), _role(settings))) if url else None
         name, build_id = settings.temporal_deployment_name, settings.temporal_worker_build_id
         await run_worker(
             kube,

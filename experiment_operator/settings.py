@@ -295,14 +295,24 @@ class Render(GenerationSettings):
     Service's name. No object has a uid yet, so children name no owner. Problems go to standard error, one line each.
     """
 
-    files: CliPositionalArg[Annotated[list[Path], Field(description="files with Experiments; - is standard input")]]
+    files: CliPositionalArg[
+        Annotated[
+            list[Path],
+            NoDecode,
+            BeforeValidator(_comma_separated),
+            Field(description="files with Experiments; - is standard input"),
+        ]
+    ]
     agent_url: Annotated[Url | None, Field(description="URL of the agent, instead of its Service's name")] = None
     otlp_endpoint: Annotated[
         Url | None, Field(description="OTLP endpoint of Experiments that name none, instead of none")
     ] = None
     templates: CliVariadicArg[
         Annotated[
-            list[Path], Field(description="files with TestWorkflowTemplates, instead of those of deploy/testkube")
+            list[Path],
+            NoDecode,
+            BeforeValidator(_comma_separated),
+            Field(description="files with TestWorkflowTemplates, instead of those of deploy/testkube"),
         ]
     ] = []
 
@@ -336,10 +346,15 @@ class History(Asking):
     follow: Annotated[bool, Field(description="go on with each run that ends, until Ctrl-C")] = False
 
 
-class PlanFiles(Asking):
+class Plan(Asking):
     """Show what applying files of Experiments would change, and what would be wrong."""
 
-    file: Annotated[list[Path], Field(description="file with Experiments; - is standard input; may be given again")]
+    file: Annotated[
+        list[Path],
+        NoDecode,
+        BeforeValidator(_comma_separated),
+        Field(description="file with Experiments; - is standard input; may be given again"),
+    ]
 
 
 class Why(Asking):

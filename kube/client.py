@@ -22,6 +22,7 @@ from kube.errors import Expired, Unavailable, error_for
 from kube.objects import FIELD_MANAGER, Object, Source, ref_of
 from proxies.environment import through
 from telemetry import metrics, tracing
+from telemetry.identity import user_agent
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -63,12 +64,13 @@ _JSON_PATCH = "application/json-patch+json"
 class KubeClient:
     """One connection pool to one API server. Close it, or use it as an async context manager.
 
-    Every method raises a leaf of `KubeError`; objects go in and come out as the API server's JSON.
+    Every method raises a leaf of `KubeError`; objects go in and come out as the API server's JSON. `role` is who asks,
+    which the API server's audit log then has.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, role: str = "") -> None:
         self._api = ApiClient(configuration)
-        self._api.user_agent = FIELD_MANAGER
+        self._api.user_agent = user_agent(role)
         # Its own session has two threads look for a proxy and a ~/.netrc before each request: half of a call's CPU.
         session = self._api.rest_client.pool_manager
         self._api.rest_client.pool_manager = aiohttp.ClientSession(connector=session.connector)
@@ -76,12 +78,12 @@ class KubeClient:
         self._through = through(configuration.proxy)
 
     @classmethod
-    async def connect(cls, kubeconfig: Path | None = None) -> Self:
+    async def connect(cls, kubeconfig: Path | None = None, *, role: str = "") -> Self:
         """A client for an explicit kubeconfig, else the pod's service account, else the user's kubeconfig.
 
         Only reads the configuration, makes no call. Raises KubeError where it is missing or broken.
         """
-        return cls(await load_configuration(kubeconfig))
+        return cls(await load_configuration(kubeconfig), role)
 
     async def close(self) -> None:
         await self._api.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import count
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote
@@ -18,12 +17,12 @@ import aiohttp
 from yarl import URL
 
 from proxies.environment import proxy_for, through
+from telemetry.identity import user_agent
 from testkube.errors import NotFound, Unavailable, error_for
 from testkube.executions import Execution
 
 Query: TypeAlias = dict[str, str]
 
-_USER_AGENT = f"experiment-operator/{version('experiment-operator')}"
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 _PAGE_SIZE = 100  # Testkube's own, should it not heed this one either
 
@@ -40,15 +39,16 @@ class Info:
 class TestkubeClient:
     """One connection pool to one Testkube. Make it where an event loop runs, and close it or use it in `async with`.
 
-    `url` is that of the API server, like http://testkube-api-server.testkube:8088, with or without its `/v1`. Raises
-    ProxyError where the environment names a proxy for it that cannot be used.
+    `url` is that of the API server, like http://testkube-api-server.testkube:8088, with or without its `/v1`; `role`
+    is who asks. Raises ProxyError where the environment names a proxy for it that cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, role: str = "") -> None:
         self._url = f"{url.rstrip('/').removesuffix('/v1')}/v1"
         proxy = proxy_for(self._url)
         self._through = through(proxy)
-        self._session = aiohttp.ClientSession(timeout=_CALL_TIMEOUT, headers={"User-Agent": _USER_AGENT}, proxy=proxy)
+        headers = {"User-Agent": user_agent(role)}
+        self._session = aiohttp.ClientSession(timeout=_CALL_TIMEOUT, headers=headers, proxy=proxy)
 
     async def close(self) -> None:
         await self._session.close()

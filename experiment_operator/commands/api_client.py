@@ -23,6 +23,7 @@ from experiment_operator.settings import Asking
 from kube.credentials import login
 from kube.errors import KubeError
 from proxies.environment import proxy_for, through
+from telemetry.identity import user_agent
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _BEHIND_PROXY = "X-Experiment-Operator-Authorization"
@@ -101,6 +102,7 @@ async def remote(settings: Asking) -> AsyncIterator[Remote]:
         where, _, service = settings.service.partition("/")
         url = f"{known.url}/api/v1/namespaces/{where}/services/{service}/proxy"
         proxy, context = known.proxy, known.context
+    headers["User-Agent"] = user_agent(type(settings).__name__.lower())
     transport = _transport(proxy, context)
     async with httpx.AsyncClient(base_url=url, headers=headers, transport=transport, timeout=_TIMEOUT) as http:
         yield Remote(http, namespace, f"{http.base_url}{through(proxy)}")

@@ -76,7 +76,7 @@ def migrate(chosen: Migrate) -> int:
 
 async def take_over(chosen: Migrate) -> int:
     """Prints what it does. Returns the exit code: 0, or 1 while the Go operator still runs. Raises `KubeError`."""
-    async with await KubeClient.connect(chosen.kubeconfig) as kube:
+    async with await KubeClient.connect(chosen.kubeconfig, role="migrate-from-go-operator") as kube:
         if not chosen.ignore_go_operator and (running := [words async for words in _running_instances(kube)]):
             print("\n".join(running), file=sys.stderr)
             if not chosen.dry_run:

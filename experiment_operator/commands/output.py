@@ -19,7 +19,7 @@ class Printer:
         self.for_people = style == "text"
         self._style = style
         # Where it is no terminal, lines are not broken, and there are no colours.
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = _Console(highlight=False, soft_wrap=True)
 
     def document(self, content: Any) -> None:
         text = (
@@ -31,6 +31,12 @@ class Printer:
 
     def line(self, *parts: str | tuple[str, str]) -> None:
         self._console.print(Text.assemble(*parts))
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the program, which ends every command alike, instead of exiting from here."""
+        raise  # noqa: PLE0704 - it is called while the error is handled
 
 
 def local_time(time: str) -> datetime:

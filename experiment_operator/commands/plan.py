@@ -10,19 +10,19 @@ from typing import Any
 from experiment_operator.commands.api_client import ApiError, Remote, ask
 from experiment_operator.commands.files import read
 from experiment_operator.commands.output import Printer
-from experiment_operator.settings import PlanFiles
+from experiment_operator.settings import Plan
 from experiments.names import APPLIED
 
 _SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
 _MOST_LINES = 20
 
 
-def plan(settings: PlanFiles) -> int:
+def plan(settings: Plan) -> int:
     """Returns as `api_client.ask` does."""
     return ask(settings, _plan)
 
 
-async def _plan(settings: PlanFiles, api: Remote, out: Printer) -> int:
+async def _plan(settings: Plan, api: Remote, out: Printer) -> int:
     problems: list[str] = []
     found = [document for file in settings.file for document in read(file, str(file), problems)]
     if problems or not found:

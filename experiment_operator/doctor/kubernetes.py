@@ -41,7 +41,8 @@ _AT_ONCE = 16
 
 async def api_server(context: DoctorContext) -> Findings:
     try:
-        context.kube = await context.stack.enter_async_context(await KubeClient.connect(context.chosen.kubeconfig))
+        connected = await KubeClient.connect(context.chosen.kubeconfig, role="doctor")
+        context.kube = await context.stack.enter_async_context(connected)
         version = await context.kube.discover("/version")
         who = await context.kube.create_review(_SELF_REVIEW, {})
     except KubeError as error:

@@ -68,7 +68,7 @@ async def api(context: DoctorContext) -> Findings:
     if url is None:
         yield ok(_API, "TESTKUBE_API_URL is not set: executions of a deleted Experiment are not stopped")
         return
-    async with TestkubeClient(str(url)) as client:
+    async with TestkubeClient(str(url), "doctor") as client:
         try:
             yield await _same_testkube(context, client, await client.info())
         except TestkubeError as error:

@@ -60,7 +60,7 @@ def credentials(url: str) -> None:
 
 async def install() -> None:
     """Raises KubeError when something does not work for two minutes. What somebody did to the sample stays done."""
-    async with await KubeClient.connect(_KUBECONFIG) as kube:
+    async with await KubeClient.connect(_KUBECONFIG, role="install") as kube:
         definitions = [*_documents(Path(localcluster.__path__[0]) / "crds"), *_documents(Path(crds.__path__[0]))]
         for definition in definitions:
             await _patiently(partial(_put, kube, _CRD, definition))
