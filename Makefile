@@ -18,7 +18,7 @@ dev: tools ## Run cluster and service on this machine until Ctrl-C
 	@$(BIN)/experiment-operator dev
 
 test: tools ## Run all tests on a real API server and a real Temporal server
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .

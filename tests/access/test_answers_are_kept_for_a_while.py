@@ -9,6 +9,7 @@ import pytest
 from api.auth.kubernetes import ByKubernetes, User
 from api.http.problems import AccessUnknown, Unauthenticated
 from kube.errors import Unavailable
+from support.polling import until
 
 _SOMEBODY = User("somebody")
 
@@ -61,7 +62,7 @@ async def test_all_that_authorizers_may_look_at_is_passed_on(asking, people):
     assert asked["resourceAttributes"] == {"group": group, "resource": "experiments", "verb": "list", "namespace": ""}
 
 
-async def test_answers_expire(asking, people, until):
+async def test_answers_expire(asking, people):
     access = ByKubernetes(asking, kept_seconds=0.1)
 
     async def asked_again():
@@ -73,7 +74,7 @@ async def test_answers_expire(asking, people, until):
     await until(asked_again)
 
 
-async def test_a_revoked_role_is_refused_once_its_answer_has_expired(serve, kube, people, until):
+async def test_a_revoked_role_is_refused_once_its_answer_has_expired(serve, kube, people):
     await people.add("leaver", (people.home, "get"))
     url, headers = f"/api/v1/namespaces/{people.home}/experiments/weather", people.headers("leaver")
     async with serve(ByKubernetes(kube, kept_seconds=0.2)) as api:

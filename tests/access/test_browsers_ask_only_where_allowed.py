@@ -10,13 +10,14 @@ import pytest
 
 from api.config import ApiConfig
 from api.main import run_api
+from support.polling import until
 
 _PAGE = "https://dashboard.example"
 _PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
 
 
 @pytest.fixture
-def browser(kube, temporal, until, secret, port):
+def browser(kube, temporal, secret, port):
     """`async with browser(origins) as page`: requests as they come from a page of `_PAGE`."""
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ import structlog
 from api.auth.kubernetes import Everybody
 from api.http.server import serving
 from api.http.tls import Certificate, TlsError
+from support.polling import until
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ async def test_an_open_connection_goes_on(secret, tls_port):
         assert await connection() == before
 
 
-async def test_rotation_under_load_loses_no_request(secret, tls_port, until):
+async def test_rotation_under_load_loses_no_request(secret, tls_port):
     """Half of the clients keep their connection, half make a new one for each request."""
     counts = [0] * 8
     done = asyncio.Event()

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from support.polling import until
+
 # The command, with a defect in the middle of a request.
 _BROKEN = """
 import sys
@@ -25,7 +27,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.fixture
-def broken_api(cluster, tmp_path, until, port):
+def broken_api(cluster, tmp_path, port):
     """`async with broken_api("--flag") as (api, log)`: a process of its own that answers on `port`."""
 
     @asynccontextmanager

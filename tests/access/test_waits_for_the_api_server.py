@@ -13,12 +13,12 @@ from kube.client import KubeClient
 
 
 @pytest.fixture
-async def at(kubeconfig, tmp_path):
+async def at(cluster, tmp_path):
     """`await at(port)`: a client of whatever listens on that port of this machine."""
     clients = []
 
     async def connect(port):
-        content = yaml.safe_load(kubeconfig.read_text())
+        content = yaml.safe_load(cluster.kubeconfig.read_text())
         content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
         copy = tmp_path / "kubeconfig"
         copy.write_text(yaml.safe_dump(content))

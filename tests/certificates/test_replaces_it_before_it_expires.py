@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from support.polling import until
+
 YEAR = timedelta(days=365)
 
 
@@ -49,7 +51,7 @@ async def test_the_secret_waits_until_api_servers_have_heard_of_the_bundle(repli
     async def announced():
         return all(len(replicas.authorities(bundle)) == 2 for bundle in await replicas.bundles())
 
-    await replicas.until(announced)
+    await until(announced)
     for _ in range(20):  # it would follow within one call
         assert await replicas.issued() == old
 
@@ -66,6 +68,6 @@ async def test_the_earlier_authority_leaves_when_all_have_changed_over(replicas)
         data = await replicas.data()
         return data["tls.crt"] != old.certificate and len(replicas.authorities(data["ca.crt"])) == 1
 
-    await replicas.until(alone)
+    await until(alone)
     new = await replicas.settled(other_than=old.certificate)
     assert old.authorities[0] not in new.authorities

@@ -13,17 +13,20 @@ import signal
 import sys
 import uuid
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from experiments.contract import Target, WakeSignal
 from experiments.names import FINALIZER
 from experiments.options import Options
 from kube.client import KubeClient
+from localcluster import LocalCluster
+from support.background import running
+from support.world import World, new_namespace, remove_experiments
 from temporal.client import starter
 from worker.main import run_worker
 
@@ -55,7 +58,7 @@ DELETION = _points("deletion", "delete TestTrigger", "delete TestWorkflow", "del
 class Case:
     """The Experiment whose run meets one point of death."""
 
-    def __init__(self, point: Point, world: Any) -> None:
+    def __init__(self, point: Point, world: World) -> None:
         self.point, self.world = point, world
         self.name = self.queue = f"doomed-{uuid.uuid4().hex[:8]}"
         self.uid = ""
@@ -81,20 +84,19 @@ class Case:
 
 
 @pytest.fixture(scope="module")
-async def cases(cluster, kube, temporal, running, world_class):
+async def cases(cluster: LocalCluster, kube: KubeClient, temporal: Client) -> AsyncIterator[dict[Point, Case]]:
     """All points of death, after a healthy worker has finished what the dead one began."""
-    namespace = f"bench-{uuid.uuid4().hex[:8]}"
-    await cluster.kubectl("create", "namespace", namespace)
-    elsewhere, beside = (world_class(cluster, kube, temporal, where) for where in (namespace, "testkube"))
+    namespace = await new_namespace(kube, "crash")
+    elsewhere, beside = (World(cluster, kube, temporal, where) for where in (namespace, "testkube"))
     found = {point: Case(point, beside if point in BESIDE else elsewhere) for point in (*ELSEWHERE, *BESIDE, *DELETION)}
-    async with _workers(cluster, temporal, running, ["healthy"]):
+    async with _workers(cluster, temporal, ["healthy"]):
         await asyncio.gather(*(case.prepare("healthy") for case in found.values()))
     await asyncio.gather(*(case.start(case.queue, "to be interrupted") for case in found.values()))
     await _die(cluster, found)
-    async with _workers(cluster, temporal, running, [case.queue for case in found.values()]):
+    async with _workers(cluster, temporal, [case.queue for case in found.values()]):
         await asyncio.gather(*(case.finished() for case in found.values()))
     yield found
-    await asyncio.gather(*(_remove(case) for case in found.values()))
+    await remove_experiments(kube)
 
 
 async def _die(cluster, cases):
@@ -111,18 +113,12 @@ async def _die(cluster, cases):
     assert process.returncode == 0, "not all of them died"
 
 
-def _workers(cluster, temporal, running, queues):
+def _workers(cluster, temporal, queues):
     async def work(queue):
         async with await KubeClient.connect(cluster.kubeconfig) as client:
             await run_worker(client, temporal, Options(), task_queue=queue, sandbox=True)
 
     return running(*(work(queue) for queue in queues))
-
-
-async def _remove(case):
-    if experiment := await case.world.get(case.world.ref(case.name)):
-        await case.world.kube.merge_patch(case.world.ref(case.name), {"metadata": {"finalizers": None}})
-        await case.world.kube.delete(case.world.ref(case.name), uid=experiment["metadata"]["uid"])
 
 
 @pytest.mark.parametrize("point", [*ELSEWHERE, *BESIDE], ids=str)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from pathlib import Path
 
 import pytest
 
 from experiments.names import FINALIZER
 from experiments.options import OWN_NAMESPACE, Options
+from support.clusters import TEMPLATES
+from support.world import new_namespace
 
-TEMPLATES = Path(__file__).parents[2] / "deploy" / "testkube"
 NAMES = ("with-trigger", "without-trigger", "dataset")
 
 
@@ -27,9 +26,8 @@ async def experiments(world):
 
 
 @pytest.fixture
-async def elsewhere(cluster):
-    name = f"testkube-{uuid.uuid4().hex[:8]}"
-    await cluster.kubectl("create", "namespace", name)
+async def elsewhere(cluster, kube):
+    name = await new_namespace(kube, "testkube")
     await cluster.kubectl("apply", "-n", name, "-f", str(TEMPLATES))
     return name
 

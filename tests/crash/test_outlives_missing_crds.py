@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import localcluster
+from support.clusters import TEMPLATES
 
 _CRDS = Path(localcluster.__file__).with_name("crds")
-_TEMPLATES = Path(__file__).parents[2] / "deploy" / "testkube"
 WORKFLOWS = ("testworkflows.testworkflows.testkube.io", "testworkflowtemplates.testworkflows.testkube.io")
 TRIGGERS = ("testtriggers.tests.testkube.io",)
 RUNTIME = ("agents.runtime.agentic-layer.ai", "aigateways.runtime.agentic-layer.ai")
@@ -33,7 +33,7 @@ class Crds:
     async def install(self, *files):
         for file in files:
             await self.cluster.install(_CRDS / file)
-        await self.cluster.kubectl("apply", "-n", "testkube", "-f", str(_TEMPLATES))
+        await self.cluster.kubectl("apply", "-n", "testkube", "-f", str(TEMPLATES))
 
 
 async def test_testkube_may_be_installed_after_the_service_and_the_agent_runtime_not_at_all(world, serve, crds):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +14,17 @@ from experiments.contract import Result, workflow_id_prefix
 from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES, UID_LABEL
 from experiments.resources import EXPERIMENT
+from support.clusters import DEPLOY, kubeconfig_of
 
 MANY = 200
-DEPLOY = Path(__file__).parents[2] / "deploy"
 
 
 @pytest.mark.timeout(300)
-async def test_the_leader_and_a_worker_are_killed_in_the_middle(world, start_process, kubeconfig_of):
+async def test_the_leader_and_a_worker_are_killed_in_the_middle(world, start_process, tmp_path):
     await world.cluster.kubectl("apply", "-k", str(DEPLOY / "base"))
     watching = {"LEADER_ELECT": "true", "LEASE_NAMESPACE": "experiment-operator"}
-    watching["KUBECONFIG"] = str(await kubeconfig_of(world.cluster, "watcher"))
-    working = {"KUBECONFIG": str(await kubeconfig_of(world.cluster, "worker")), "WORKFLOW_SANDBOX": "false"}
+    watching["KUBECONFIG"] = str(await kubeconfig_of(world.cluster, "watcher", tmp_path))
+    working = {"KUBECONFIG": str(await kubeconfig_of(world.cluster, "worker", tmp_path)), "WORKFLOW_SANDBOX": "false"}
     first = await start_process("watcher", **watching)
     await first.says("leading")
     second = await start_process("watcher", **watching)

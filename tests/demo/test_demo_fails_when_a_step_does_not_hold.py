@@ -10,9 +10,9 @@ from experiment_operator.local.stack import run
 async def test_a_service_that_cannot_start_is_quoted(start):
     async with start("demo", TESTKUBE_NAMESPACE="BAD") as demo:
         assert await demo.ends() == 1
-        assert "error: service ended before it was ready." in demo.output
-        assert "(TESTKUBE_NAMESPACE): must be the name of a namespace" in demo.output
-        assert "✓" not in demo.output
+        assert "error: service ended before it was ready." in demo.log
+        assert "(TESTKUBE_NAMESPACE): must be the name of a namespace" in demo.log
+        assert "✓" not in demo.log
         assert not await demo.processes()
 
 

@@ -7,7 +7,7 @@ import signal
 
 async def test_every_step_holds(start):
     async with start("demo") as demo:
-        assert await demo.ends() == 0, demo.output
+        assert await demo.ends() == 0, demo.log
         for shown in (
             "$ kubectl apply -n sample-agents -f ",
             "weather   weather-agent   True    Reconciled",
@@ -19,8 +19,8 @@ async def test_every_step_holds(start):
             "✓ 5 changes, 5 runs",
             "Temporal UI  http://127.0.0.1:",
         ):
-            assert shown in demo.output
-        assert "\033" not in demo.output  # colours are for terminals
+            assert shown in demo.log
+        assert "\033" not in demo.log  # colours are for terminals
         assert not await demo.processes()
         assert not list(demo.directory.iterdir())
 

@@ -32,7 +32,7 @@ async def test_a_script_finds_everything_and_sigterm_ends_it(start, env_file):
     env_file.parent.mkdir()
     env_file.write_text("API_URL=http://127.0.0.1:1\n")  # of a stack that was killed
     async with start("dev") as dev:
-        await dev.has_said("Starting etcd")
+        await dev.says("Starting etcd")
         assert not env_file.exists()
         await dev.until(env_file.exists)
         ready_now = "kubectl get exp -A -o jsonpath='{.items[*].status.conditions[?(@.type==\"Ready\")].status}'"
@@ -49,7 +49,7 @@ async def test_a_script_finds_everything_and_sigterm_ends_it(start, env_file):
 
         async with start("dev") as second:
             assert await second.ends() == 1
-            assert "a stack runs in this directory already" in second.output
+            assert "a stack runs in this directory already" in second.log
         assert env_file.exists()
 
         dev.signal(signal.SIGTERM)
@@ -63,7 +63,7 @@ async def test_when_the_service_dies_all_of_it_ends(start, env_file):
         await dev.until(env_file.exists)
         os.kill(await dev.service_pid(), signal.SIGKILL)
         assert await dev.ends() == 1
-        assert "error: service ended with exit code 137. The end of" in dev.output
-        assert "service.log:\n    " in dev.output
+        assert "error: service ended with exit code 137. The end of" in dev.log
+        assert "service.log:\n    " in dev.log
         assert not env_file.exists()
         assert not await dev.processes()

@@ -1,12 +1,11 @@
-"""What `deploy/` builds, by the real kustomize, and a cluster of its own to apply it to."""
+"""What `deploy/` builds, by the real kustomize."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import pytest
 import yaml
@@ -14,8 +13,7 @@ import yaml
 from kube.objects import Object
 from localcluster import LocalCluster
 from localcluster.tools import tool
-
-_DEPLOY = Path(__file__).parents[2] / "deploy"
+from support.clusters import DEPLOY, install_testkube
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +25,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Object
 
     @cache
     def build(name: str, *components: str, **transformers: str) -> list[Object]:
-        directory = _DEPLOY / name
+        directory = DEPLOY / name
         if components or transformers:
             directory = tmp_path_factory.mktemp("kustomization")
-            resources, *others = (os.path.relpath(_DEPLOY / each, directory) for each in (name, *components))
+            resources, *others = (os.path.relpath(DEPLOY / each, directory) for each in (name, *components))
             own = {"resources": [resources], "components": others, **transformers}
             (directory / "kustomization.yaml").write_text(yaml.safe_dump(own))
         done = subprocess.run([tool("kubectl"), "kustomize", directory], capture_output=True, text=True, check=True)
@@ -40,8 +38,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Object
 
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    """A cluster of its own, since a webhook's configuration counts for all that anybody applies."""
-    async with LocalCluster.start() as running:
-        await running.kubectl("create", "namespace", "testkube")
-        yield running
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster

@@ -1,126 +1,28 @@
-"""Takes the pages apart: commands and manifests as they stand there, and a desk at which to run them."""
+"""The pages, and a desk at which to run what is on them."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import re
-import shutil
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n(?= {4}))+)")
-# An indented block is a command where it has a line with a `$`, or begins with one of these; else it shows an answer.
-_PROGRAMS = (
-    "kubectl|make|docker|curl|set|export|experiment-operator|temporal|debootstrap|[.]venv/bin/|LOG_LEVELS=|OTEL_"
-)
-
-
-@dataclass(frozen=True)
-class Block:
-    """`how` is the second word behind the fence: `fails` says that the command has to."""
-
-    page: str
-    line: int
-    language: str
-    how: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def _blocks(path: Path) -> list[Block]:
-    text = path.read_text(encoding="utf-8")
-    name = str(path.relative_to(_ROOT))
-
-    def line(place: int) -> int:
-        return text.count("\n", 0, place) + 1
-
-    found = [
-        Block(name, line(m.start()), m[2], m[3], re.sub(f"^{m[1]}", "", m[4], flags=re.MULTILINE))
-        for m in _FENCE.finditer(text)
-    ]
-    # Blanked out rather than removed, so that the lines of what follows stay right.
-    rest = _FENCE.sub(lambda m: re.sub(r"[^\n]", "", m[0]), text)
-    for m in _INDENTED.finditer(rest):
-        block = re.sub("^ {4}", "", m[1], flags=re.MULTILINE)
-        if prompted := re.findall(r"^\$ ((?:.*\\\n)*.*)$", block, re.MULTILINE):
-            found.append(Block(name, line(m.start()), "sh", "", "\n".join(prompted)))
-        elif re.match(_PROGRAMS, block):
-            found.append(Block(name, line(m.start()), "sh", "", block))
-    return sorted(found, key=lambda block: block.line)
+from support.clusters import ROOT
+from support.pages import Block, Desk, blocks_of, new_desk
 
 
 @pytest.fixture(scope="session")
 def pages() -> list[Path]:
-    return [_ROOT / "README.md", *sorted((_ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.fixture(scope="session")
 def blocks(pages: list[Path]) -> list[Block]:
-    return [block for page in pages for block in _blocks(page)]
-
-
-class Desk:
-    """A directory with the files of a checkout, in which somebody runs `dev` and types into a second terminal."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    async def run(self, script: str) -> tuple[int, str]:
-        """In one bash, which ends at the first command that fails; returns the exit code and all that was said."""
-        environ = {**os.environ, "HOME": str(self.directory), "CURL_HOME": str(self.directory)}
-        process = await asyncio.create_subprocess_exec(
-            *("bash", "-e", "-o", "pipefail", "-c", script),
-            cwd=self.directory,
-            env=environ,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode(errors="replace")
-
-
-@asynccontextmanager
-async def _new_desk(directory: Path) -> AsyncIterator[Desk]:
-    for name in ("crds", "deploy"):
-        shutil.copytree(_ROOT / name, directory / name)
-    (directory / ".venv").mkdir()
-    (directory / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    (directory / ".curlrc").write_text("fail-with-body\n")  # so that an answer of 4xx or 5xx fails as the others do
-    env, log = directory / ".local" / "env", directory / "dev.log"
-    with log.open("wb") as output:
-        dev = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "experiment_operator", "dev"), cwd=directory, stdout=output, stderr=output
-        )
-    try:
-        while not env.exists():
-            assert dev.returncode is None, log.read_text()
-            await asyncio.sleep(0.1)
-        yield Desk(directory)
-    finally:
-        if dev.returncode is None:
-            dev.send_signal(signal.SIGTERM)
-        await dev.wait()
+    return [block for page in pages for block in blocks_of(page)]
 
 
 @pytest.fixture(scope="session")
-def new_desk(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], AbstractAsyncContextManager[Desk]]:
-    """`async with new_desk() as desk:` for what leaves no stone upon another."""
-    return lambda: _new_desk(tmp_path_factory.mktemp("desk"))
-
-
-@pytest.fixture(scope="session")
-async def desk(new_desk: Callable[[], AbstractAsyncContextManager[Desk]]) -> AsyncIterator[Desk]:
+async def desk(folder: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
     """Shared by all that do no harm to each other."""
-    async with new_desk() as shared:
+    async with new_desk(tmp_path_factory.mktemp(folder)) as shared:
         yield shared

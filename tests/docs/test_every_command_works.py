@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from support.pages import new_desk
+
 _NO_PODS = "needs pods, and the local cluster has no nodes"
 _DOCKER = "tests/compose runs docker-compose.yml on a real engine, with the same kubectl commands"
 _FOREVER = "does not end"
@@ -88,14 +90,14 @@ def test_each_excuse_is_still_for_something(commands):
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_the_page_works_word_by_word(commands, desk, new_desk, page):
+async def test_the_page_works_word_by_word(commands, desk, tmp_path, page):
     script = [BEFORE.get(page, _STACK)]
     for block in commands:
         if block.page == page and not excuse(block):
             wanted = f"if (\n{block.text}\n); then echo 'it should have failed'; exit 1; fi"
             script += [f"echo '### {block}'", wanted if block.how == "fails" else block.text]
     if page in ALONE:
-        async with new_desk() as own:
+        async with new_desk(tmp_path) as own:
             code, said = await own.run("\n".join(script))
     else:
         code, said = await desk.run("\n".join(script))

@@ -9,6 +9,7 @@ import yaml
 
 from experiment_operator.rbac import permissions
 from experiment_operator.settings import Api, Watcher, Worker
+from support.pages import new_desk
 
 _STACK = 'set -a; . .local/env; set +a; export PATH="$PWD/.venv/bin:$PATH";'
 _SMALLEST = {"agentRef": {"name": "weather-agent"}, "scenarios": [{"name": "one", "steps": [{"input": "Hello?"}]}]}
@@ -78,10 +79,10 @@ async def test_each_kustomization_does_what_its_heading_says(kustomized):
     }
 
 
-async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, new_desk):
+async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, tmp_path):
     others = {place: o for place, o in kustomized.items() if _settings(o)["TESTKUBE_NAMESPACE"] != "testkube"}
     assert {_settings(o)["TESTKUBE_NAMESPACE"] for o in others.values()} == {"evaluations", "."}
-    for objects in others.values():
+    for number, objects in enumerate(others.values()):
         rules = [o for o in objects if o["apiVersion"].startswith("rbac.") or o["kind"] == "ServiceAccount"]
         questions = [
             f"kubectl auth can-i {p.verb} {_resource(p)} {f'-n {p.namespace}' if p.namespace else '-A'} "
@@ -90,7 +91,7 @@ async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, n
             for role, settings in _roles(_settings(objects)).items()
             for p in sorted(permissions(settings))
         ]
-        async with new_desk() as desk:
+        async with new_desk(tmp_path / str(number)) as desk:
             (desk.directory / "rules.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": rules}))
             made = f"{_STACK} kubectl create namespace evaluations; kubectl apply -f rules.json >/dev/null"
             code, said = await desk.run("\n".join([made, *questions]))

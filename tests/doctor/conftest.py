@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,38 +17,25 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from experiment_operator.doctor.command import examine
 from experiment_operator.doctor.report import Finding, Verdict
 from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster
+from support.background import running
+from support.clusters import install_testkube
+from support.polling import until
 from worker.main import run_worker, temporal_worker
 
-_ROOT = Path(__file__).parents[2]
 _TASK_QUEUE = "experiment-operator"
 _KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        await running.kubectl("create", "namespace", "testkube")
-        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(cluster.kubeconfig) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-async def temporal(cluster: LocalCluster) -> Client:
-    return await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster
 
 
 @pytest.fixture(scope="session")
@@ -65,12 +51,11 @@ def keep_history(temporal: Client) -> Callable[[timedelta], Any]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-async def worker(kube: KubeClient, temporal: Client, running: Any, keep_history: Any) -> AsyncIterator[None]:
+async def worker(kube: KubeClient, temporal: Client, keep_history: Any) -> AsyncIterator[None]:
     await keep_history(timedelta(days=30))
     async with running(run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True)):
         for kind in _KINDS:
-            while not await _pollers(temporal, kind):  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.05)
+            await until(partial(_pollers, temporal, kind))
         yield
 
 
@@ -86,8 +71,7 @@ def versioned_worker(temporal: Client) -> Callable[[str], AbstractAsyncContextMa
         version = WorkerDeploymentVersion("experiment-operator", "1")
         async with temporal_worker(temporal, [step], task_queue=task_queue, sandbox=True, version=version):
             for kind in _KINDS:
-                while not await _pollers(temporal, kind, task_queue):  # noqa: ASYNC110 - nothing tells
-                    await asyncio.sleep(0.05)
+                await until(partial(_pollers, temporal, kind, task_queue))
             yield
 
     return work

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from kube.lease import Times
+from support.polling import until
 
 
 @pytest.mark.parametrize("cut", ["hang", "close"])
@@ -36,7 +37,7 @@ async def test_all_of_them_cut_off_for_longer_than_the_lease_lasts(candidates):
     await candidates.leader()
     await candidates.cluster.stop_apiserver()
     try:
-        await candidates.until(lambda: not candidates.working)
+        await until(lambda: not candidates.working)
     finally:
         await candidates.cluster.start_apiserver()
     await candidates.leader()
@@ -50,5 +51,5 @@ async def test_after_a_pause_of_the_whole_process(candidates):
     time.sleep(candidates.brisk.deadline)  # noqa: ASYNC251 - the point of it
     assert candidates.working == [first]
     assert not first.lease.held()
-    await candidates.until(lambda: not candidates.working)
+    await until(lambda: not candidates.working)
     await candidates.leader()

@@ -8,6 +8,7 @@ from contextlib import suppress
 import pytest
 
 from kube.errors import Invalid
+from support.polling import until
 
 
 async def test_the_leader_of_a_deleted_lease_goes_on_and_creates_it_again(candidates):
@@ -38,7 +39,7 @@ async def test_the_leader_makes_way_for_a_name_that_is_put_in(candidates):
     leader = await candidates.start(candidates.patient)
     await candidates.leader()
     await candidates.edit(holderIdentity="somebody-else")
-    await candidates.until(lambda: not candidates.working)
+    await until(lambda: not candidates.working)
     assert not leader.lease.held()
     assert (await candidates.spec())["holderIdentity"] == "somebody-else"
 
@@ -49,7 +50,7 @@ async def test_a_candidate_whose_name_is_put_in_waits_for_the_leader_to_end(cand
     await candidates.leader()
     other = await candidates.start()
     await candidates.edit(holderIdentity=other.lease.identity)
-    await candidates.until(lambda: len(candidates.begun) >= 2)
+    await until(lambda: len(candidates.begun) >= 2)
     assert not (leader.lease.held() and other.lease.held())
 
 

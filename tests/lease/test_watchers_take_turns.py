@@ -8,14 +8,15 @@ import pytest
 
 from experiments.contract import Target, WakeSignal
 from kube.lease import Lease
+from support.polling import until
 from watcher.main import NotLeadingError, _while_held
 
 LEADING, ASKED = '"event": "leading"', "reconciliation asked for"
 
 
-async def test_after_sigterm_and_after_sigkill(world, candidates, start_watcher, until):
+async def test_after_sigterm_and_after_sigkill(world, candidates, start_watcher):
     await candidates.write()
-    first, waiting = await _leader(until, await start_watcher(), await start_watcher())
+    first, waiting = await _leader(await start_watcher(), await start_watcher())
     await world.create("one")
     await first.says(ASKED, world.namespace, "one")
 
@@ -36,7 +37,7 @@ async def test_after_sigterm_and_after_sigkill(world, candidates, start_watcher,
         assert len(await world.until(lambda name=name: world.runs(name))) == 1
 
 
-async def _leader(until, *two):
+async def _leader(*two):
     """The one that leads, and the other, which stands by."""
     await until(lambda: any(LEADING in watcher.log for watcher in two))
     leader, other = sorted(two, key=lambda watcher: LEADING not in watcher.log)

@@ -6,100 +6,68 @@ The service is not running; a test starts it (`serve`) when it wants to. The com
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import os
-import sys
 import uuid
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from experiment_operator.commands.migrate import take_over
 from experiment_operator.settings import Migrate
-from experiments.names import CHILD_SUFFIXES, EXPERIMENT_ANNOTATION
+from experiments.names import CHILD_SUFFIXES
 from experiments.options import Options
-from experiments.resources import EXPERIMENT, GROUP, TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
-from kube.errors import NotFound
-from kube.objects import CONFIG_MAP, Object, ObjectRef, Source, ref_of
+from kube.objects import Source
 from localcluster import LocalCluster
+from support.background import running
+from support.clusters import TEMPLATES, install_testkube
+from support.go_operator import Diary, GoOperator
+from support.processes import COMMAND, Answer
+from support.world import World, remove_experiments
 from watcher.main import run_watcher
 from worker.main import run_worker
 
-_ROOT = Path(__file__).parents[2]
-_OTLP = "OTEL_EXPORTER_OTLP_ENDPOINT"
-
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    """A cluster of its own: the command goes through all Experiments that there are."""
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        await running.kubectl("create", "namespace", "testkube")
-        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def temporal(cluster: LocalCluster) -> Client:
-    return await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
-
-
-@pytest.fixture(scope="session")
-async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(cluster.kubeconfig) as client:
-        yield client
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster
 
 
 @pytest.fixture
-def serve(kube: KubeClient, temporal: Client, running: Any) -> Callable[..., AbstractAsyncContextManager[None]]:
+def serve(kube: KubeClient, temporal: Client) -> Callable[..., AbstractAsyncContextManager[None]]:
     """`async with serve(options):` watcher and worker while the block lasts."""
 
     def start(options: Options) -> AbstractAsyncContextManager[None]:
         queue = f"migrate-{uuid.uuid4().hex[:8]}"
-        service: AbstractAsyncContextManager[None] = running(
+        return running(
             run_watcher(kube, temporal, options, task_queue=queue),
             run_worker(kube, temporal, options, task_queue=queue, sandbox=True),
         )
-        return service
 
     return start
 
 
 @pytest.fixture
-async def world(world: Any) -> AsyncIterator[Any]:
+async def world(world: World) -> AsyncIterator[World]:
     """With the templates in its own namespace as well. Its Experiments are gone before the next test."""
-    await world.cluster.kubectl("apply", "-n", world.namespace, "-f", str(_ROOT / "deploy" / "testkube"))
+    await world.cluster.kubectl("apply", "-n", world.namespace, "-f", str(TEMPLATES))
     yield world
-    for obj in await world.kube.list(EXPERIMENT):
-        with suppress(NotFound):
-            await world.kube.merge_patch(ref_of(EXPERIMENT, obj), {"metadata": {"finalizers": None}})
-            await world.kube.delete(ref_of(EXPERIMENT, obj), uid=obj["metadata"]["uid"])
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
+    await remove_experiments(world.kube)
 
 
 @pytest.fixture
-def migrate(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+def migrate(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Callable[..., Awaitable[Answer]]:
     """`await migrate(dry_run=True, testkube_namespace=".")`: the command, and what it says."""
 
-    async def run(**flags: Any) -> Ended:
+    async def run(**flags: Any) -> Answer:
         capsys.readouterr()
         code = await take_over(Migrate(kubeconfig=cluster.kubeconfig, **flags))
-        return Ended(code, *capsys.readouterr())
+        return Answer(code, *capsys.readouterr())
 
     return run
 
@@ -110,8 +78,8 @@ def killed_migration(cluster: LocalCluster) -> Callable[..., Any]:
 
     async def run() -> None:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-u", "-m", "experiment_operator", "migrate-from-go-operator"),
-            env={**os.environ, **cluster.env()},
+            *(*COMMAND, "migrate-from-go-operator"),
+            env={**os.environ, **cluster.env(), "PYTHONUNBUFFERED": "1"},
             stdout=PIPE,
         )
         assert process.stdout
@@ -122,147 +90,16 @@ def killed_migration(cluster: LocalCluster) -> Callable[..., Any]:
     return run
 
 
-class GoOperator:
-    """Writes what the Go operator writes for an Experiment, as its field manager, and the status that it leaves."""
-
-    def __init__(self, cluster: LocalCluster, kube: KubeClient) -> None:
-        self._cluster, self._kube = cluster, kube
-
-    async def make_beside(self, experiment: Object) -> list[ObjectRef]:
-        """The first generation: everything in the Experiment's own namespace, which the Experiment controls."""
-        meta, spec = experiment["metadata"], experiment["spec"]
-        owner = _owner(EXPERIMENT.api_version, EXPERIMENT.kind, meta)
-        body = _bodies(meta["name"], meta["namespace"], spec, path_of_otlp=True)
-        refs = [
-            await self._create(_named(kind, meta["namespace"], f"{meta['name']}{CHILD_SUFFIXES[kind]}"), owner, part)
-            for kind, part in body.items()
-        ]
-        generated = [{"kind": r.resource.kind, "name": r.name, "namespace": r.namespace} for r in refs]
-        await self._report(experiment, generatedResources=generated)
-        return refs
-
-    async def make_in_testkube(self, experiment: Object) -> list[ObjectRef]:
-        """The second generation: everything in `testkube`, controlled by an anchor, which the last of the list is."""
-        meta, spec = experiment["metadata"], experiment["spec"]
-        stem = f"{meta['name']}-{meta['namespace']}"
-        anchor = await self._create(_named(CONFIG_MAP, "testkube", f"{stem}-anchor", _labels(meta, "anchor")), None, {})
-        owner = _owner("v1", "ConfigMap", (await self._kube.get(anchor))["metadata"])
-        types = {CONFIG_MAP: "dataset", TEST_WORKFLOW: "workflow", TEST_TRIGGER: "trigger"}
-        refs = [
-            await self._create(
-                _named(kind, "testkube", f"{stem}{CHILD_SUFFIXES[kind]}", _labels(meta, types[kind])), owner, part
-            )
-            for kind, part in _bodies(stem, "testkube", spec).items()
-        ]
-        await self._report(experiment)
-        return [*refs, anchor]
-
-    async def _create(self, obj: Object, owner: Object | None, body: Object) -> ObjectRef:
-        manifest = {**obj, **body}
-        manifest["metadata"] |= {"ownerReferences": [owner]} if owner else {}
-        # Not strict: it writes fields that not every release of Testkube has.
-        await self._cluster.kubectl(
-            "create", "-f", "-", "--field-manager=manager", "--validate=false", stdin=json.dumps(manifest)
-        )
-        resource = next(r for r in CHILD_SUFFIXES if r.kind == obj["kind"])
-        return ref_of(resource, obj)
-
-    async def _report(self, experiment: Object, **more: Any) -> None:
-        said = {"lastTransitionTime": "2026-03-01T08:00:00Z", "observedGeneration": 1, "status": "True"}
-        ready = {**said, "type": "Ready", "reason": "ReconcileSucceeded", "message": "All resources reconciled"}
-        workflow = {**said, "type": "WorkflowReady", "reason": "WorkflowCreated", "message": "TestWorkflow created"}
-        patch = {"status": {"conditions": [ready, workflow], **more}}
-        await self._kube.merge_patch(ref_of(EXPERIMENT, experiment), patch, subresource="status")
-
-
-def _owner(api_version: str, kind: str, meta: Object) -> Object:
-    reference = {"apiVersion": api_version, "kind": kind, "name": meta["name"], "uid": meta["uid"], "controller": True}
-    return {**reference, "blockOwnerDeletion": True}
-
-
-def _named(resource: Any, namespace: str, name: str, labels: dict[str, str] | None = None) -> Object:
-    meta = {"namespace": namespace, "name": name, **({"labels": labels} if labels else {})}
-    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
-
-
-def _labels(meta: Object, resource_type: str) -> dict[str, str]:
-    told = {"experiment-name": meta["name"], "experiment-namespace": meta["namespace"]}
-    own = {"managed-by": "experiment-controller", "resource-type": resource_type}
-    return {f"{GROUP}/{key}": value for key, value in {**told, **own}.items()}
-
-
-def _bodies(stem: str, namespace: str, spec: Object, *, path_of_otlp: bool = False) -> dict[Any, Object]:
-    """By kind, in the order of creation, what is in the objects of an inline Experiment."""
-    scenarios = spec.get("scenarios") or spec["dataset"]["inline"]["scenarios"]
-    text = json.dumps({"default_threshold": 0.9, "scenarios": scenarios}, indent=2)
-    run = {"name": "run-template", "config": {"agentUrl": f"http://{spec['agentRef']['name']}.agents:8000"}}
-    others = [{"name": f"{phase}-template"} for phase in ("evaluate", "publish", "visualize")]
-    source = {"configMapKeyRef": {"name": f"{stem}-experiment", "key": "experiment.json"}}
-    workflow: Object = {
-        "content": {"files": [{"path": "/data/datasets/experiment.json", "contentFrom": source}]},
-        "use": [run, *others],
-    }
-    if path_of_otlp:
-        workflow["container"] = {
-            "env": [{"name": _OTLP, "valueFrom": {"configMapKeyRef": {"name": "otel-config", "key": _OTLP}}}]
-        }
-    trigger = {
-        "resource": "deployment",
-        "resourceSelector": {"name": spec["agentRef"]["name"], "namespace": "agents"},
-        "event": "modified",
-        "action": "run",
-        "execution": "testworkflow",
-        "concurrencyPolicy": "allow",
-        "testSelector": {"name": f"{stem}-workflow", "namespace": namespace},
-        "disabled": False,
-    }
-    return {
-        CONFIG_MAP: {"data": {"experiment.json": text}},
-        TEST_WORKFLOW: {"spec": workflow},
-        TEST_TRIGGER: {"spec": trigger},
-    }
-
-
 @pytest.fixture
 def go_operator(cluster: LocalCluster, kube: KubeClient) -> GoOperator:
     return GoOperator(cluster, kube)
-
-
-class Diary:
-    """Every change of ConfigMaps, TestWorkflows and TestTriggers, in the order in which the API server made them."""
-
-    def __init__(self) -> None:
-        self._events: list[tuple[int, ObjectRef, str, str]] = []
-
-    async def read(self, kube: KubeClient, kind: Any, since: str) -> None:
-        """All that has happened by now: the API server sends it at once, and ends the watch when asked to."""
-        async with kube.watch(Source(kind), since, idle_seconds=10, server_seconds=1) as events:
-            async for event in events:
-                if event["type"] != "BOOKMARK":
-                    meta = event["object"]["metadata"]
-                    owner = meta.get("annotations", {}).get(EXPERIMENT_ANNOTATION, "")
-                    told = int(meta["resourceVersion"]), ref_of(kind, event["object"]), event["type"], owner
-                    self._events.append(told)
-
-    def deleted(self) -> list[ObjectRef]:
-        return [ref for _, ref, what, _ in self._events if what == "DELETED"]
-
-    def fewest(self, kind: Any, before: list[ObjectRef], experiment: str) -> int:
-        """How many of a kind there were for an Experiment at the moment when there were fewest."""
-        alive = {ref for ref in before if ref.resource == kind}
-        least = len(alive)
-        for _, ref, what, owner in sorted(self._events, key=lambda event: event[0]):
-            if ref.resource == kind and (ref in alive or owner == experiment):
-                alive = alive - {ref} if what == "DELETED" else alive | {ref}
-                least = min(least, len(alive))
-        return least
 
 
 @pytest.fixture
 def diary(kube: KubeClient) -> Callable[..., AbstractAsyncContextManager[Diary]]:
     """`async with diary() as kept:` what happens while the block lasts; to be read after it."""
 
-    @contextlib.asynccontextmanager
+    @asynccontextmanager
     async def keep() -> AsyncIterator[Diary]:
         since = {kind: [version async for _, version in kube.list_pages(Source(kind))][-1] for kind in CHILD_SUFFIXES}
         kept = Diary()

@@ -6,6 +6,8 @@ import base64
 import subprocess
 import sys
 
+from support.polling import until
+
 _START = "dispatch > SignalWithStartWorkflow:ReconcileExperiment"
 _EXPECTED = {
     f"{_START} > RunWorkflow:ReconcileExperiment",
@@ -22,7 +24,7 @@ def _way_to(span, spans):
     return f"{_way_to(above, spans)} > {span['name']}" if above else span["name"]
 
 
-async def test_from_the_judgement_to_every_call(world, service, receiver, until):
+async def test_from_the_judgement_to_every_call(world, service, receiver):
     await world.create()
     await world.reported()
     await world.closed_runs(1)
@@ -37,7 +39,7 @@ async def test_from_the_judgement_to_every_call(world, service, receiver, until)
     await until(lambda: ways() >= _EXPECTED)
 
 
-async def test_other_traces_begin_with_a_request_to_the_api(service, api, receiver, until):
+async def test_other_traces_begin_with_a_request_to_the_api(service, api, receiver):
     await service.http.get(f"{api}/api/v1/experiments")
     await until(lambda: "GET /api/v1/experiments" in {span["name"] for span in receiver[1]})
     begins = {span["name"] for span in receiver[1] if "parentSpanId" not in span}

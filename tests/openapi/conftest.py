@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.auth.kubernetes import Everybody
@@ -22,58 +20,45 @@ from api.config import ApiConfig
 from api.http.server import serving
 from experiments.options import Options
 from experiments.resources import EXPERIMENT
-from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.objects import Object
 from localcluster import LocalCluster
+from support.background import running
+from support.clusters import SAMPLES, install_testkube
+from support.openapi import Operation
 from watcher.main import run_watcher
 from worker.main import run_worker
 
-_ROOT = Path(__file__).parents[2]
-_OPTIONS = Options()
 _TASK_QUEUE = "openapi"
 _SPEC = {"agentRef": {"name": "weather-agent"}, "scenarios": [{"name": "rain", "steps": [{"input": "Will it rain?"}]}]}
 
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    """Of its own: its service would reconcile the Experiments of other tests, too."""
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        await running.kubectl("create", "namespace", "testkube")
-        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-        yield running
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster
 
 
 @pytest.fixture(scope="session")
-async def url(cluster: LocalCluster, running: Any) -> AsyncIterator[str]:
+async def url(cluster: LocalCluster, kube: KubeClient, temporal: Client, caches: Caches) -> AsyncIterator[str]:
     """Where the api listens; watcher and worker are at work behind it."""
-    temporal = await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
-    patch = pytest.MonkeyPatch()
-    patch.setattr("telemetry.health._needs", {})  # what other folders' services lacked when they ended
-    async with await KubeClient.connect(cluster.kubeconfig) as kube:
-        caches = Caches(kube, [*sources(_OPTIONS), *name_sources(_OPTIONS)])
-        app = create_app(caches, temporal, Everybody(), ApiConfig(task_queue=_TASK_QUEUE))
-        async with (
-            running(
-                caches.run(),
-                run_watcher(kube, temporal, _OPTIONS, task_queue=_TASK_QUEUE),
-                run_worker(kube, temporal, _OPTIONS, task_queue=_TASK_QUEUE, sandbox=True),
-            ),
-            serving(app, "127.0.0.1", 0) as port,
-        ):
-            await caches.wait_synced()
-            with closing(app.state.shared.broadcast):
-                await _apply_experiments(cluster, kube)
-                yield f"http://127.0.0.1:{port}"
-    patch.undo()
+    app = create_app(caches, temporal, Everybody(), ApiConfig(task_queue=_TASK_QUEUE))
+    async with (
+        running(
+            run_watcher(kube, temporal, Options(), task_queue=_TASK_QUEUE),
+            run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True),
+        ),
+        serving(app, "127.0.0.1", 0) as port,
+    ):
+        with closing(app.state.shared.broadcast):
+            await _apply_experiments(cluster, kube)
+            yield f"http://127.0.0.1:{port}"
 
 
 async def _apply_experiments(cluster: LocalCluster, kube: KubeClient) -> None:
-    samples = _ROOT / "deploy" / "samples"
     for file in ("agent.yaml", "experiment-scenarios.yaml"):
-        await cluster.kubectl("apply", "-n", "default", "-f", str(samples / file))
+        await cluster.kubectl("apply", "-n", "default", "-f", str(SAMPLES / file))
     for name, spec in {"waiting": {"aiGatewayRef": {"name": "none"}}, "paused": {"suspend": True}, "gone": {}}.items():
         await kube.create(EXPERIMENT, _experiment(name, **spec))
     await cluster.kubectl("label", "exp/weather", "team=weather", "stage=dev")  # as the example of a selector wants it
@@ -102,22 +87,6 @@ async def api(url: str) -> AsyncIterator[httpx.AsyncClient]:
 async def document(api: httpx.AsyncClient) -> Any:
     """The OpenAPI document as it is served."""
     return (await api.get("/openapi.json")).raise_for_status().json()
-
-
-class Operation(NamedTuple):
-    path: str
-    method: str
-    content: dict[str, Any]
-
-    def __str__(self) -> str:
-        return f"{self.method.upper()} {self.path}"
-
-    @property
-    def streams(self) -> bool:
-        return "text/event-stream" in self.content["responses"]["200"]["content"]
-
-    def parameters(self, *places: str) -> list[dict[str, Any]]:
-        return [each for each in self.content.get("parameters", []) if each["in"] in places]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kube.backoff import Backoff
+from support.polling import until
 
 PAGE = "<html><head><title>502 Bad Gateway</title></head><body><center>nginx</center></body></html>"
 
@@ -26,7 +27,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 async def test_20_watches_that_close_at_once_take_more_than_a_minute(
-    api: Any, watching: Any, until: Any, pauses: list[float]
+    api: Any, watching: Any, pauses: list[float]
 ) -> None:
     api.lists = [api.page(10)]
     api.watches = [api.stream(hold=False)]
@@ -59,7 +60,7 @@ async def test_retry_after_is_honoured(api: Any, watching: Any) -> None:
     assert api.times[1] - api.times[0] >= 1.0
 
 
-async def test_an_html_error_is_reported_in_a_few_words_and_passes(api: Any, watching: Any, until: Any) -> None:
+async def test_an_html_error_is_reported_in_a_few_words_and_passes(api: Any, watching: Any) -> None:
     api.lists = [api.failing(502, PAGE)]
     api.watches = [api.stream()]
     async with watching() as reflector:
@@ -71,9 +72,7 @@ async def test_an_html_error_is_reported_in_a_few_words_and_passes(api: Any, wat
         assert reflector.error == ""
 
 
-async def test_a_watch_that_fails_keeps_the_cache_and_needs_no_new_list(
-    api: Any, watching: Any, told: Any, until: Any
-) -> None:
+async def test_a_watch_that_fails_keeps_the_cache_and_needs_no_new_list(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10, api.config_map("a"))]
     api.watches = [api.failing(503, PAGE)]
     async with watching() as reflector:

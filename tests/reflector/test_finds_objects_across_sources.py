@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube.objects import CONFIG_MAP, EVENT, ObjectRef, Resource, Source
+from support.polling import until
 
 MISSING = Resource("caches.example.com/v1", "Nothing", "nothings")
 
@@ -14,9 +15,7 @@ def config_map(namespace: str, name: str, **labels: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
 
 
-async def test_one_look_up_for_all_sources_of_a_resource(
-    real: Any, namespace: str, caching: Any, told: Any, until: Any
-) -> None:
+async def test_one_look_up_for_all_sources_of_a_resource(real: Any, namespace: str, caching: Any, told: Any) -> None:
     by_label = Source(CONFIG_MAP, label_selector=f"found={namespace}")
     by_name = Source(CONFIG_MAP, namespace, field_selector="metadata.name=found-by-name")
     async with caching(real, by_label, by_name, Source(MISSING), told=told) as caches:

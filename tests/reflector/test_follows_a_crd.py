@@ -7,6 +7,7 @@ from typing import Any
 
 from kube.objects import Resource
 from kube.reflector import State
+from support.polling import until
 
 GADGET = Resource("reflector.example.com/v1", "Gadget", "gadgets")
 CRD = json.dumps(
@@ -36,7 +37,7 @@ def gadget(namespace: str, name: str) -> dict[str, Any]:
 
 
 async def test_a_crd_comes_goes_and_comes_back(
-    cluster: Any, real: Any, namespace: str, watching_real: Any, told: Any, until: Any
+    cluster: Any, real: Any, namespace: str, watching_real: Any, told: Any
 ) -> None:
     async with watching_real(GADGET, longest_pause=0.1) as reflector:
         await reflector.wait_synced()
@@ -58,7 +59,7 @@ async def test_a_crd_comes_goes_and_comes_back(
         assert told.words[4:] == ["availability"]
 
 
-async def test_a_proxys_404_page_does_not_empty_the_cache(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_a_proxys_404_page_does_not_empty_the_cache(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10, api.config_map("a"))]
     api.watches = [api.failing(404, "<html>no such site</html>")]
     async with watching() as reflector:
@@ -67,7 +68,7 @@ async def test_a_proxys_404_page_does_not_empty_the_cache(api: Any, watching: An
 
 
 async def test_with_the_first_change_a_subscriber_finds_all_others_and_the_new_state(
-    api: Any, watching: Any, told: Any, until: Any
+    api: Any, watching: Any, told: Any
 ) -> None:
     not_served = {"message": "the server could not find the requested resource", "details": {}}
     api.lists = [api.page(10, api.config_map("a"), api.config_map("b")), api.failing(404, not_served)]

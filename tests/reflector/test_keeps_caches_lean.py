@@ -7,6 +7,7 @@ from typing import Any
 
 from kube.client import FIELD_MANAGER
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.polling import until
 
 WRITTEN = json.dumps(
     {
@@ -18,7 +19,7 @@ WRITTEN = json.dumps(
 
 
 async def test_listed_and_watched_objects_keep_who_wrote_but_not_which_fields(
-    cluster: Any, real: Any, namespace: str, watching_real: Any, told: Any, until: Any
+    cluster: Any, real: Any, namespace: str, watching_real: Any, told: Any
 ) -> None:
     await cluster.kubectl("-n", namespace, "apply", "-f", "-", stdin=WRITTEN)
     async with watching_real(CONFIG_MAP, namespace, field_selector="metadata.name=lean") as reflector:

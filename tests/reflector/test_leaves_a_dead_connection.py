@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from support.polling import until
 
-async def test_a_silent_watch_is_taken_up_again_from_the_last_event(
-    api: Any, watching: Any, told: Any, until: Any
-) -> None:
+
+async def test_a_silent_watch_is_taken_up_again_from_the_last_event(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10)]
     api.watches = [api.stream(api.event("ADDED", api.config_map("a", 11))), api.stream()]
     async with watching(idle_seconds=0.2) as reflector:
@@ -18,7 +18,7 @@ async def test_a_silent_watch_is_taken_up_again_from_the_last_event(
     assert told.words == ["added a"]
 
 
-async def test_bookmarks_move_the_version_on_and_change_nothing(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_bookmarks_move_the_version_on_and_change_nothing(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10)]
     bookmark = api.event("BOOKMARK", {"kind": "ConfigMap", "metadata": {"resourceVersion": "42"}})
     api.watches = [api.stream(bookmark), api.stream()]
@@ -29,7 +29,7 @@ async def test_bookmarks_move_the_version_on_and_change_nothing(api: Any, watchi
     assert told.words == []
 
 
-async def test_the_server_is_asked_to_end_watches_at_different_times(api: Any, watching: Any, until: Any) -> None:
+async def test_the_server_is_asked_to_end_watches_at_different_times(api: Any, watching: Any) -> None:
     api.lists = [api.page(10)]
     api.watches = [api.stream(hold=False)]
     async with watching(watch_seconds=300):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from support.polling import until
+
 GONE = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version: 10 (99)"}
 
 
-async def test_410_as_an_answer_shows_what_the_gap_deleted(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_410_as_an_answer_shows_what_the_gap_deleted(api: Any, watching: Any, told: Any) -> None:
     kept, deleted, added = api.config_map("kept"), api.config_map("deleted"), api.config_map("added", 90)
     api.lists = [api.page(10, kept, deleted), api.page(99, kept, added)]
     api.watches = [api.failing(410, GONE), api.stream()]
@@ -19,7 +21,7 @@ async def test_410_as_an_answer_shows_what_the_gap_deleted(api: Any, watching: A
         assert reflector.error == ""
 
 
-async def test_410_within_the_stream_shows_what_the_gap_changed(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_410_within_the_stream_shows_what_the_gap_changed(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10, api.config_map("a", 1)), api.page(99, api.config_map("a", 50))]
     api.watches = [api.stream(api.event("ERROR", GONE)), api.stream()]
     async with watching() as reflector:
@@ -29,7 +31,7 @@ async def test_410_within_the_stream_shows_what_the_gap_changed(api: Any, watchi
 
 
 async def test_an_object_that_was_replaced_in_the_gap_is_a_change_with_two_uids(
-    api: Any, watching: Any, told: Any, until: Any
+    api: Any, watching: Any, told: Any
 ) -> None:
     api.lists = [api.page(10, api.config_map("a", 1, uid="old")), api.page(99, api.config_map("a", 50, uid="new"))]
     api.watches = [api.failing(410, GONE), api.stream()]
@@ -39,7 +41,7 @@ async def test_an_object_that_was_replaced_in_the_gap_is_a_change_with_two_uids(
         assert (change.old["metadata"]["uid"], change.new["metadata"]["uid"]) == ("old", "new")
 
 
-async def test_a_page_token_that_expired_starts_the_list_over(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_a_page_token_that_expired_starts_the_list_over(api: Any, watching: Any, told: Any) -> None:
     api.lists = [
         api.page(10, api.config_map("a"), more="token"),
         api.failing(410, GONE),

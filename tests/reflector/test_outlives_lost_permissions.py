@@ -7,6 +7,7 @@ from typing import Any
 from kube.client import KubeClient
 from kube.objects import CONFIG_MAP, Source
 from kube.reflector import State
+from support.polling import until
 
 FORBIDDEN = {
     "reason": "Forbidden",
@@ -14,7 +15,7 @@ FORBIDDEN = {
 }
 
 
-async def test_revoked_and_granted_again(api: Any, watching: Any, told: Any, until: Any) -> None:
+async def test_revoked_and_granted_again(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10, api.config_map("a")), api.failing(403, FORBIDDEN)]
     api.watches = [api.failing(403, FORBIDDEN)]
     async with watching() as reflector:
@@ -26,7 +27,7 @@ async def test_revoked_and_granted_again(api: Any, watching: Any, told: Any, unt
         await until(lambda: not reflector.error)
 
 
-async def test_what_must_not_be_listed_is_not_ready(cluster: Any, caching: Any, told: Any, until: Any) -> None:
+async def test_what_must_not_be_listed_is_not_ready(cluster: Any, caching: Any, told: Any) -> None:
     kubeconfig = cluster.kubeconfig_for("nobody-in-particular")
     async with await KubeClient.connect(kubeconfig) as nobody, caching(nobody, Source(CONFIG_MAP), told=told) as caches:
         await until(caches.errors)

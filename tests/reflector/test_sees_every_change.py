@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.polling import until
 
 
 def config_map(namespace: str, name: str, **labels: str) -> dict[str, Any]:
@@ -12,9 +13,7 @@ def config_map(namespace: str, name: str, **labels: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"text": "first"}}
 
 
-async def test_each_change_is_told_once_and_in_order(
-    namespace: str, real: Any, watching_real: Any, told: Any, until: Any
-) -> None:
+async def test_each_change_is_told_once_and_in_order(namespace: str, real: Any, watching_real: Any, told: Any) -> None:
     await real.create(CONFIG_MAP, config_map(namespace, "before", watched="yes"))
     async with watching_real(namespace=namespace, label_selector="watched=yes") as reflector:
         await reflector.wait_synced()
@@ -32,7 +31,7 @@ async def test_each_change_is_told_once_and_in_order(
 
 
 async def test_an_object_whose_label_no_longer_fits_is_gone(
-    namespace: str, real: Any, watching_real: Any, told: Any, until: Any
+    namespace: str, real: Any, watching_real: Any, told: Any
 ) -> None:
     await real.create(CONFIG_MAP, config_map(namespace, "relabelled", kept="yes"))
     async with watching_real(namespace=namespace, label_selector="kept=yes") as reflector:
@@ -42,9 +41,7 @@ async def test_an_object_whose_label_no_longer_fits_is_gone(
         assert reflector.objects() == []
 
 
-async def test_all_namespaces_are_watched_where_none_is_named(
-    namespace: str, real: Any, watching_real: Any, until: Any
-) -> None:
+async def test_all_namespaces_are_watched_where_none_is_named(namespace: str, real: Any, watching_real: Any) -> None:
     async with watching_real(label_selector=f"everywhere={namespace}") as reflector:
         await reflector.wait_synced()
         for where in ("default", namespace):

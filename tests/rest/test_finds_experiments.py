@@ -8,6 +8,7 @@ from api.auth.kubernetes import User
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 from localcluster.errors import KubectlError
+from support.polling import until
 
 _LABELS = {
     "clouds": {"team": "weather", "stage": "dev"},
@@ -28,7 +29,7 @@ def _status(ready, reason, message, time):
 
 
 @pytest.fixture
-async def four(create, kube, caches, namespace, until):
+async def four(create, kube, caches, namespace):
     """Four Experiments of one namespace, with labels; two have a status, of which one is Ready."""
     await create("clouds", _status("True", "Reconciled", "All is well.", "2026-11-23T10:00:00Z"))
     await create("headlines")
@@ -138,9 +139,7 @@ async def test_pages_hold_each_experiment_once(api, four, sort):
     assert seen == await names(api, four, sort=sort)
 
 
-async def test_pages_neither_skip_nor_repeat_while_experiments_come_and_go(
-    api, four, create, kube, caches, until, namespace
-):
+async def test_pages_neither_skip_nor_repeat_while_experiments_come_and_go(api, four, create, kube, caches, namespace):
     page = (await api.get(four, params={"limit": 2})).json()
     assert [item["name"] for item in page["items"]] == ["clouds", "headlines"]
     await create("avalanche")

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
 from kube.objects import Source
+from support.polling import until
 from telemetry.health import needs
 from temporal.probe import watch_temporal
 
@@ -34,7 +35,7 @@ def process(monkeypatch, serve):
 
 
 @pytest.fixture
-def ready(until):
+def ready():
     """`await ready(api, 503, words)`: what /readyz comes to, within a while."""
 
     async def ask(api, status, words=""):

@@ -12,6 +12,7 @@ from api.auth.kubernetes import User
 from experiments.contract import Target
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
+from support.polling import until
 
 _URL = "/api/v1/reconciliations"
 
@@ -38,7 +39,7 @@ async def here(create, namespace, runs):
 
 
 @pytest.fixture
-async def elsewhere(cluster, kube, caches, until):
+async def elsewhere(cluster, kube, caches):
     """A namespace with an Experiment that has had no run."""
     name = f"elsewhere-{uuid4().hex[:8]}"
     await cluster.kubectl("create", "namespace", name)

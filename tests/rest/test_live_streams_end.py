@@ -15,6 +15,8 @@ from api.auth.kubernetes import User
 from api.config import ApiConfig
 from api.http import server
 from api.http.problems import AccessUnknown, Unauthenticated
+from support.polling import until
+from support.streams import follow
 
 _ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_USER_TIMEOUT")
 _LONG = "This sentence is as long as Kubernetes lets a message be. " * 500
@@ -51,9 +53,7 @@ def path(request, namespace):
     return "/events" if request.param == "all" else f"/namespaces/{namespace}/experiments/weather/events"
 
 
-async def test_shows_only_what_the_caller_may_see(
-    listen, caches, temporal, follow, create, change, runs, target, namespace, until
-):
+async def test_shows_only_what_the_caller_may_see(listen, caches, temporal, create, change, runs, target, namespace):
     await create("weather")
     async with listen(caches, temporal, Rights(target.namespace)) as api:
         async with follow(api, "/events") as stream:
@@ -66,9 +66,7 @@ async def test_shows_only_what_the_caller_may_see(
         assert (await api.get(f"/api/v1/namespaces/{namespace}/experiments/weather/events")).status_code == 403
 
 
-async def test_a_token_that_is_no_longer_accepted_ends_it(
-    listen, caches, temporal, follow, create, rights, path, until
-):
+async def test_a_token_that_is_no_longer_accepted_ends_it(listen, caches, temporal, create, rights, path):
     await create("weather")
     async with listen(caches, temporal, rights) as api, follow(api, path) as stream:
         await until(lambda: "synced" in stream.names)
@@ -78,7 +76,7 @@ async def test_a_token_that_is_no_longer_accepted_ends_it(
 
 
 async def test_a_role_that_was_revoked_ends_the_stream_of_one_experiment(
-    listen, caches, temporal, follow, create, rights, namespace, until
+    listen, caches, temporal, create, rights, namespace
 ):
     await create("weather")
     path = f"/namespaces/{namespace}/experiments/weather/events"
@@ -89,7 +87,7 @@ async def test_a_role_that_was_revoked_ends_the_stream_of_one_experiment(
 
 
 async def test_a_stream_of_all_begins_anew_with_what_may_be_seen_now(
-    listen, caches, temporal, follow, create, rights, namespace, until
+    listen, caches, temporal, create, rights, namespace
 ):
     await create("weather")
     async with listen(caches, temporal, rights) as api, follow(api, "/events") as stream:
@@ -102,7 +100,7 @@ async def test_a_stream_of_all_begins_anew_with_what_may_be_seen_now(
 
 
 async def test_while_nobody_can_tell_what_was_allowed_goes_on(
-    listen, caches, temporal, follow, create, change, rights, namespace, path, until
+    listen, caches, temporal, create, change, rights, namespace, path
 ):
     await create("weather")
     async with listen(caches, temporal, rights) as api, follow(api, path) as stream:
@@ -156,7 +154,7 @@ async def read_to_the_end(connection):
     ],
 )
 async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(
-    listen, caches, temporal, follow, create, change, namespace, until, monkeypatch, limit
+    listen, caches, temporal, create, change, namespace, monkeypatch, limit
 ):
     monkeypatch.setattr(*limit)
     await create("weather")
@@ -173,9 +171,7 @@ async def test_a_slow_reader_is_cut_off_and_the_others_hear_everything(
         assert received.count(b"event: changed") < changes
 
 
-async def test_after_more_runs_than_can_be_told_all_begin_anew(
-    listen, caches, temporal, follow, runs, target, until, monkeypatch
-):
+async def test_after_more_runs_than_can_be_told_all_begin_anew(listen, caches, temporal, runs, target, monkeypatch):
     monkeypatch.setattr("api.events.run_poller._MAX_RUNS", 1)
     async with listen(caches, temporal) as api:
         async with follow(api, "/events") as stream:
@@ -188,7 +184,7 @@ async def test_after_more_runs_than_can_be_told_all_begin_anew(
             assert again.names[0] == "reset"
 
 
-async def test_streams_end_with_the_process_and_not_later(kube, temporal, follow, until):
+async def test_streams_end_with_the_process_and_not_later(kube, temporal):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     serving = asyncio.create_task(main.run_api(kube, temporal, ApiConfig(port=port, auth="none")))

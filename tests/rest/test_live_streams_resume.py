@@ -6,6 +6,8 @@ import pytest
 
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
+from support.polling import until
+from support.streams import follow
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def path(request, namespace):
     return "/events" if request.param == "all" else f"/namespaces/{namespace}/experiments/weather/events"
 
 
-async def test_goes_on_behind_the_last_event(live, follow, create, change, path, until):
+async def test_goes_on_behind_the_last_event(live, create, change, path):
     await create("weather")
     async with follow(live, path) as stream:
         await until(lambda: "synced" in stream.names)
@@ -42,7 +44,7 @@ async def test_goes_on_behind_the_last_event(live, follow, create, change, path,
         await until(lambda: reasons(stream) == ["Rejected"])
 
 
-async def test_the_id_of_the_present_state_is_a_place_to_go_on_from(live, follow, create, change, path, until):
+async def test_the_id_of_the_present_state_is_a_place_to_go_on_from(live, create, change, path):
     await create("weather")
     async with follow(live, path) as stream:
         await until(lambda: "synced" in stream.names)
@@ -56,7 +58,7 @@ async def test_the_id_of_the_present_state_is_a_place_to_go_on_from(live, follow
 
 
 @pytest.mark.parametrize("last", ["0badc0de-1", "nonsense", "-", "-1", "0badc0de-99999999999999999999999"])
-async def test_an_id_that_is_not_known_begins_anew(live, follow, create, namespace, path, until, last):
+async def test_an_id_that_is_not_known_begins_anew(live, create, namespace, path, last):
     await create("weather")
     async with follow(live, path, last) as stream:
         await until(lambda: "synced" in stream.names)
@@ -64,7 +66,7 @@ async def test_an_id_that_is_not_known_begins_anew(live, follow, create, namespa
         assert stream.of(namespace, "weather") == ["added"]
 
 
-async def test_an_id_from_the_future_begins_anew(live, follow, create, path, until):
+async def test_an_id_from_the_future_begins_anew(live, create, path):
     await create("weather")
     async with follow(live, path) as stream:
         await until(lambda: "synced" in stream.names)
@@ -75,7 +77,7 @@ async def test_an_id_from_the_future_begins_anew(live, follow, create, path, unt
 
 
 async def test_an_id_that_has_left_the_ring_begins_anew_with_the_outcome(
-    live, follow, create, change, caches, namespace, path, until, monkeypatch
+    live, create, change, caches, namespace, path, monkeypatch
 ):
     monkeypatch.setattr("api.events.buffer._MAX_BYTES", 3000)
     await create("weather")
@@ -94,7 +96,7 @@ async def test_an_id_that_has_left_the_ring_begins_anew_with_the_outcome(
 
 
 async def test_a_deletion_is_told_to_one_who_was_away_and_a_newcomer_finds_nothing(
-    live, follow, create, kube, caches, namespace, until
+    live, create, kube, caches, namespace
 ):
     await create("weather")
     ref = ObjectRef(EXPERIMENT, namespace, "weather")
@@ -109,7 +111,7 @@ async def test_a_deletion_is_told_to_one_who_was_away_and_a_newcomer_finds_nothi
     assert (await live.get(f"/api/v1{path}")).status_code == 404
 
 
-async def test_while_nobody_reads_for_long_nothing_is_kept(live, follow, create, change, path, until, monkeypatch):
+async def test_while_nobody_reads_for_long_nothing_is_kept(live, create, change, path, monkeypatch):
     monkeypatch.setattr("api.events.broadcast._POLL_SECONDS", 0.05)
     await create("weather")
     async with follow(live, path) as stream:

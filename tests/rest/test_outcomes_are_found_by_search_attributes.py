@@ -13,6 +13,7 @@ from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from experiments.contract import WakeSignal
 from experiments.plan import Step
+from support.polling import until
 from temporal.client import starter
 
 _INVALID = ("InvalidSchedule", "No scheduler takes 61 * * * *.")
@@ -42,7 +43,7 @@ def finish(runs, temporal, target):
 
 
 @pytest.fixture
-async def past(runs, target, finish, listed, until):
+async def past(runs, target, finish, listed):
     """Runs by what they came to, newest last; the first began before there were search attributes."""
     runs.plan(target.name, Step.APPLY_CONFIG_MAP)
     ids = [

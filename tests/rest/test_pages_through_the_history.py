@@ -10,6 +10,8 @@ from uuid import uuid4
 
 import pytest
 
+from support.polling import until
+
 _OBJECTS = 5
 
 
@@ -49,7 +51,7 @@ def ids(page):
     return [run["runId"] for run in page["items"]]
 
 
-async def test_every_run_comes_once_while_others_arrive(page, finish, until):
+async def test_every_run_comes_once_while_others_arrive(page, finish):
     made = await finish(150)
     await until(lambda: _counted(page, Completed=150))
     arriving = asyncio.create_task(finish(50))
@@ -63,7 +65,7 @@ async def test_every_run_comes_once_while_others_arrive(page, finish, until):
     assert made <= set(seen) <= made | arrived
 
 
-async def test_a_run_that_ends_between_two_pages_is_neither_lost_nor_repeated(page, runs, finish, objects, until):
+async def test_a_run_that_ends_between_two_pages_is_neither_lost_nor_repeated(page, runs, finish, objects):
     ended = await finish(10)
     await until(lambda: _counted(page, Completed=10))
     runs.plan(objects[0].name, problem=("GatewayMissing", "There is no AiGateway."))
@@ -87,7 +89,7 @@ async def _counted(page, **counts):
     return counts.items() <= (await page(limit=1))["counts"].items()
 
 
-async def test_open_runs_come_first_then_the_last_to_end(page, runs, finish, objects, until):
+async def test_open_runs_come_first_then_the_last_to_end(page, runs, finish, objects):
     await finish(10)
     await until(lambda: _counted(page, Completed=10))
     runs.plan(objects[0].name, problem=("GatewayMissing", "There is no AiGateway."))
@@ -99,7 +101,7 @@ async def test_open_runs_come_first_then_the_last_to_end(page, runs, finish, obj
     await handle.terminate()
 
 
-async def test_the_last_page_says_so(page, finish, until):
+async def test_the_last_page_says_so(page, finish):
     await finish(10)
     await until(lambda: _counted(page, Completed=10))
     first = await page(limit=5)
@@ -117,7 +119,7 @@ async def test_a_cursor_that_was_not_given_out_is_refused(api, target, cursor):
     assert answer.json()["errors"][0].startswith("query.cursor: ")
 
 
-async def test_a_cursor_is_for_the_same_filters_only(api, page, target, finish, until):
+async def test_a_cursor_is_for_the_same_filters_only(api, page, target, finish):
     await finish(10)
     await until(lambda: _counted(page, Completed=10))
     cursor = (await page(limit=5))["nextCursor"]
@@ -129,7 +131,7 @@ async def test_a_cursor_is_for_the_same_filters_only(api, page, target, finish, 
 
 
 @pytest.mark.parametrize("time", ["2026-13-01T00:00:00Z", "0001-01-01T00:00:00Z", "' OR StartTime > '2026", "soon"])
-async def test_nobody_gets_their_own_words_into_a_query(api, page, target, finish, until, time):
+async def test_nobody_gets_their_own_words_into_a_query(api, page, target, finish, time):
     await finish(10)
     await until(lambda: _counted(page, Completed=10))
     listed, position = json.loads(base64.urlsafe_b64decode((await page(limit=5))["nextCursor"]))

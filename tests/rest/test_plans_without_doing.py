@@ -12,6 +12,7 @@ from experiments.names import placement
 from experiments.options import Options
 from experiments.resources import EXPERIMENT
 from kube.objects import CONFIG_MAP, ref_of
+from support.polling import until
 
 pytestmark = pytest.mark.usefixtures("templates")
 
@@ -45,7 +46,7 @@ async def test_a_plan_shows_what_is_to_be_created(api, create, namespace):
     assert refusal["path"] == "spec.agentRef"
 
 
-async def test_a_plan_shows_each_field_that_somebody_edited(api, create, namespace, kube, caches, until):
+async def test_a_plan_shows_each_field_that_somebody_edited(api, create, namespace, kube, caches):
     await create("weather")
     url = f"/api/v1/namespaces/{namespace}/experiments/weather"
     for manifest in (await api.get(f"{url}/manifests")).json()["items"]:
@@ -70,7 +71,7 @@ async def test_manifests_are_what_kubectl_takes(api, create, namespace, cluster)
         assert len(listed.split()) == 2
 
 
-async def test_what_cannot_be_generated_is_a_conflict_that_says_why(api, create, kube, namespace, until):
+async def test_what_cannot_be_generated_is_a_conflict_that_says_why(api, create, kube, namespace):
     obj = await create("weather")
     await kube.merge_patch(
         ref_of(EXPERIMENT, obj), {"spec": {"aiGatewayRef": {"name": "nowhere", "namespace": namespace}}}

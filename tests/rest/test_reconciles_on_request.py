@@ -13,6 +13,7 @@ from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
 from experiments.contract import Target
 from experiments.plan import Step
+from support.polling import until
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def url(weather):
     return f"/api/v1/namespaces/{weather.namespace}/experiments/{weather.name}/reconciliations"
 
 
-async def test_the_answer_names_the_run_at_once(api, url, weather, until):
+async def test_the_answer_names_the_run_at_once(api, url, weather):
     answer = await api.post(url, json={"reason": "a new judge"})
     assert answer.status_code == 202
     run = answer.json()

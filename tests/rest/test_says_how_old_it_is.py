@@ -19,6 +19,8 @@ from kube.caches import Caches
 from kube.client import KubeClient
 from kube.objects import ObjectRef
 from localcluster import LocalCluster
+from support.polling import until
+from support.streams import follow
 
 _LIST = "/api/v1/experiments"
 _ONE = "/api/v1/namespaces/default/experiments/weather"
@@ -45,7 +47,7 @@ async def own():
             await running
 
 
-async def test_cached_answers_are_marked_until_the_api_server_is_back(own, listen, follow, until):
+async def test_cached_answers_are_marked_until_the_api_server_is_back(own, listen):
     began = datetime.now(UTC)
     async with listen(own.caches, own.temporal) as api, follow(api, "/events") as stream:
         for path in (_LIST, _ONE):

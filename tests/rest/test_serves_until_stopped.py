@@ -10,6 +10,7 @@ import pytest
 
 from api.config import ApiConfig
 from api.main import run_api
+from support.polling import until
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def port():
         return probe.getsockname()[1]
 
 
-async def test_listens_becomes_ready_and_ends(kube, temporal, port, until):
+async def test_listens_becomes_ready_and_ends(kube, temporal, port):
     serving = asyncio.create_task(run_api(kube, temporal, ApiConfig(port=port, auth="none")))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
 

@@ -8,6 +8,7 @@ from experiments.names import placement
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, ObjectRef, ref_of
+from support.polling import until
 
 pytestmark = pytest.mark.usefixtures("templates")
 
@@ -24,7 +25,7 @@ def children(api, namespace):
 
 
 @pytest.fixture
-async def applied(api, create, kube, caches, namespace, until):
+async def applied(api, create, kube, caches, namespace):
     """The Experiment `weather` with its children, as the worker would have made them; returns their references."""
     await create("weather")
     refs = {}
@@ -56,7 +57,7 @@ async def test_what_is_there_is_shown_with_its_identity(api, applied, kube, name
         assert child["deletionTimestamp"] is None
 
 
-async def test_an_edit_shows_where(applied, kube, children, until):
+async def test_an_edit_shows_where(applied, kube, children):
     await kube.merge_patch(applied[CONFIG_MAP], {"data": {"experiment.json": "{}"}})
 
     async def edited():
@@ -66,7 +67,7 @@ async def test_an_edit_shows_where(applied, kube, children, until):
 
 
 @pytest.mark.usefixtures("applied")
-async def test_a_changed_wish_makes_a_child_outdated(kube, namespace, children, until):
+async def test_a_changed_wish_makes_a_child_outdated(kube, namespace, children):
     await kube.merge_patch(ObjectRef(EXPERIMENT, namespace, "weather"), {"spec": {"llmAsAJudgeModel": "another"}})
 
     async def outdated():
@@ -76,7 +77,7 @@ async def test_a_changed_wish_makes_a_child_outdated(kube, namespace, children, 
     assert "data[experiment.json]" in (await until(outdated))["ConfigMap"][1]
 
 
-async def test_a_child_that_goes_or_has_gone_is_seen(applied, kube, children, until):
+async def test_a_child_that_goes_or_has_gone_is_seen(applied, kube, children):
     for ref in applied.values():
         await kube.merge_patch(ref, {"metadata": {"finalizers": ["example.org/held"]}})
         await kube.delete(ref, uid=(await kube.get(ref))["metadata"]["uid"])
@@ -92,7 +93,7 @@ async def test_a_child_that_goes_or_has_gone_is_seen(applied, kube, children, un
 
 
 @pytest.mark.usefixtures("applied")
-async def test_a_trigger_that_nobody_wants_any_more_is_unwanted(api, kube, namespace, children, until):
+async def test_a_trigger_that_nobody_wants_any_more_is_unwanted(api, kube, namespace, children):
     experiment = ObjectRef(EXPERIMENT, namespace, "weather")
     await kube.merge_patch(experiment, {"spec": {"trigger": {"enabled": True}}})
 
@@ -109,7 +110,7 @@ async def test_a_trigger_that_nobody_wants_any_more_is_unwanted(api, kube, names
     await until(unwanted)
 
 
-async def test_an_object_of_somebody_else_is_foreign(create, kube, caches, namespace, children, until):
+async def test_an_object_of_somebody_else_is_foreign(create, kube, caches, namespace, children):
     ref = placement(namespace, "weather", Options()).config_map
     meta = {"name": ref.name, "namespace": ref.namespace}
     await kube.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})
@@ -118,7 +119,7 @@ async def test_an_object_of_somebody_else_is_foreign(create, kube, caches, names
     assert await children() == {"ConfigMap": ("foreign", []), "TestWorkflow": ("missing", [])}
 
 
-async def test_while_suspended_nothing_is_compared(applied, kube, namespace, children, until):
+async def test_while_suspended_nothing_is_compared(applied, kube, namespace, children):
     await kube.merge_patch(applied[CONFIG_MAP], {"data": {"experiment.json": "{}"}})
     await kube.merge_patch(ObjectRef(EXPERIMENT, namespace, "weather"), {"spec": {"suspend": True}})
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
 from kube.objects import Source, ref_of
+from support.polling import until
 
 _RUN = str(uuid4())
 _STATUS = {
@@ -38,7 +39,7 @@ _STATUS = {
 }
 
 
-async def test_lists_the_experiments_of_all_namespaces(api, create, cluster, namespace, until):
+async def test_lists_the_experiments_of_all_namespaces(api, create, cluster, namespace):
     await create("weather", _STATUS)
     await create("news")
     elsewhere = f"{namespace}-b"
@@ -141,7 +142,7 @@ async def test_says_that_it_does_not_know_yet_rather_than_that_there_are_none(se
             assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_a_spec_of_any_depth_is_shown_as_far_as_it_makes_sense(api, create, kube, namespace, until):
+async def test_a_spec_of_any_depth_is_shown_as_far_as_it_makes_sense(api, create, kube, namespace):
     ref = ref_of(EXPERIMENT, await create("weather"))
     bottomless: Any = {}
     for _ in range(400):

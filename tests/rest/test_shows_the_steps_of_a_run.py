@@ -12,10 +12,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from experiments.contract import WORKFLOW_TYPE, Result, RunState
 from experiments.plan import Step
+from support.polling import until
 
 
 @pytest.fixture
-def show(api, until):
+def show(api):
     """`await show(target, run_id)`: the run, once visibility knows it; with `when`, once that holds of it."""
 
     async def fetch(target, run_id, when=lambda _: True):

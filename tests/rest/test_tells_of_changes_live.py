@@ -8,6 +8,8 @@ from experiments.contract import Target
 from experiments.plan import Step
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
+from support.polling import until
+from support.streams import follow
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def synced(stream):
     return lambda: "synced" in stream.names
 
 
-async def test_begins_with_what_there_is(live, follow, create, namespace, until):
+async def test_begins_with_what_there_is(live, create, namespace):
     await create("weather")
     listed = (await live.get(f"/api/v1/namespaces/{namespace}/experiments")).json()["items"]
     async with follow(live, "/events") as stream:
@@ -40,7 +42,7 @@ async def test_begins_with_what_there_is(live, follow, create, namespace, until)
         assert stream.response.headers["cache-control"] == "no-store"
 
 
-async def test_tells_what_is_added_changed_and_deleted(live, follow, create, change, remove, namespace, until):
+async def test_tells_what_is_added_changed_and_deleted(live, create, change, remove, namespace):
     async with follow(live, "/events") as stream:
         await until(synced(stream))
         await create("weather")
@@ -54,7 +56,7 @@ async def test_tells_what_is_added_changed_and_deleted(live, follow, create, cha
         assert reasons == [None, "TemplateMissing", "GatewayMissing", "GatewayMissing"]
 
 
-async def test_what_no_list_shows_is_no_news(live, follow, create, change, kube, caches, namespace, until):
+async def test_what_no_list_shows_is_no_news(live, create, change, kube, caches, namespace):
     await create("weather")
     ref = ObjectRef(EXPERIMENT, namespace, "weather")
     async with follow(live, "/events") as stream:
@@ -66,7 +68,7 @@ async def test_what_no_list_shows_is_no_news(live, follow, create, change, kube,
         assert stream.of(namespace, "weather") == ["added", "changed"]
 
 
-async def test_tells_of_runs_and_how_they_end(live, follow, runs, target, until):
+async def test_tells_of_runs_and_how_they_end(live, runs, target):
     runs.plan(target.name, problem=("TemplateMissing", "run-template does not exist."))
     async with follow(live, "/events") as stream:
         await until(synced(stream))
@@ -82,7 +84,7 @@ async def test_tells_of_runs_and_how_they_end(live, follow, runs, target, until)
         assert ended["changes"] == [f"did apply_config_map on {target.name}"]
 
 
-async def test_follows_one_experiment_alone(live, follow, create, change, namespace, until):
+async def test_follows_one_experiment_alone(live, create, change, namespace):
     await create("weather")
     await create("news")
     async with follow(live, f"/namespaces/{namespace}/experiments/weather/events") as stream:
@@ -94,9 +96,7 @@ async def test_follows_one_experiment_alone(live, follow, create, change, namesp
         assert stream.of(namespace, "news") == []
 
 
-async def test_who_follows_one_experiment_hears_how_its_newest_run_has_ended(
-    live, follow, create, runs, namespace, until
-):
+async def test_who_follows_one_experiment_hears_how_its_newest_run_has_ended(live, create, runs, namespace):
     obj = await create("weather")
     runs.plan("weather", Step.APPLY_CONFIG_MAP)
     run_id = await runs.finish(Target(namespace, "weather", obj["metadata"]["uid"]), "generation 1")
@@ -118,7 +118,7 @@ async def test_an_unknown_experiment_cannot_be_followed(live, namespace):
 
 
 async def test_without_temporal_the_stream_goes_on_and_says_so(
-    listen, caches, temporal_away, follow, create, change, namespace, until
+    listen, caches, temporal_away, create, change, namespace
 ):
     await create("weather")
     async with listen(caches, temporal_away) as api:
@@ -132,7 +132,7 @@ async def test_without_temporal_the_stream_goes_on_and_says_so(
             assert "stale" in stream.names
 
 
-async def test_a_silent_stream_is_kept_alive(live, follow, until, monkeypatch):
+async def test_a_silent_stream_is_kept_alive(live, monkeypatch):
     monkeypatch.setattr("api.events.endpoints._KEEP_ALIVE_SECONDS", 0.02)
     async with follow(live, "/events") as stream:
         await until(lambda: "synced" in stream.names)

@@ -9,50 +9,30 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import httpx
 import pytest
 import yaml
 from aiohttp import web
 
 from localcluster import LocalCluster
-from localcluster.processes import Process, on_free_ports
+from support.clusters import SAMPLES, install_testkube
+from support.polling import until
+from support.processes import COMMAND, Answer, ServiceProcess
 
-_ROOT = Path(__file__).parents[2]
-_COMMAND = [sys.executable, "-m", "experiment_operator"]
 _PROXY = "/api/v1/namespaces/testbench/services/api:80/proxy"
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-Type = Callable[..., Awaitable[Answer]]
-
-
-@pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    """A cluster of its own: the service would reconcile the Experiments of other tests, too."""
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        yield running
 
 
 @pytest.fixture(scope="session")
 async def namespace(cluster: LocalCluster) -> str:
     """With an Agent; Testkube's own has the phase templates."""
     name = "sample-agents"
-    for each in (name, "testkube"):
-        await cluster.kubectl("create", "namespace", each)
-    await cluster.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-    await cluster.kubectl("apply", "-n", name, "-f", str(_ROOT / "deploy" / "samples" / "agent.yaml"))
+    await install_testkube(cluster)
+    await cluster.kubectl("create", "namespace", name)
+    await cluster.kubectl("apply", "-n", name, "-f", str(SAMPLES / "agent.yaml"))
     return name
 
 
@@ -64,31 +44,12 @@ async def server(
 ) -> AsyncIterator[str]:
     """URL of the api of a service that runs; it asks Kubernetes who may do what."""
     log = tmp_path_factory.mktemp("terminal") / "service.log"
-
-    async def start(ports: list[int]) -> tuple[Process, str]:
-        environ = {
-            **os.environ,
-            **cluster.env(),
-            "API_PORT": str(ports[0]),
-            "METRICS_PORT": "0",
-            "TEMPORAL_CONFIG_FILE": os.devnull,
-        }
-        process, url = Process.start([*_COMMAND, "all"], log, environ=environ), f"http://127.0.0.1:{ports[0]}"
-        async with aiohttp.ClientSession() as http:
-            await process.until(lambda: _is_ready(http, url))
-        return process, url
-
-    process, url = await on_free_ports(1, start)
+    process = await ServiceProcess.start("all", log, {**cluster.env(), "TEMPORAL_CONFIG_FILE": os.devnull})
+    url = f"http://127.0.0.1:{(await process.event('api listens'))['port']}"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await until(lambda: http.get(f"{url}/readyz"), lambda answer: answer.is_success)
     yield url
-    await process.stop()
-
-
-async def _is_ready(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(f"{url}/readyz") as response:
-            return response.ok
-    except aiohttp.ClientError:
-        return False
+    await process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -153,13 +114,13 @@ def environ(kubeconfig_with: Callable[..., Path], server: str, token: str) -> di
 
 
 @pytest.fixture
-def type_(environ: dict[str, str]) -> Type:
+def type_(environ: dict[str, str]) -> Callable[..., Awaitable[Answer]]:
     """`await type_("why", "weather")` in that environment, with changes to it as keywords."""
 
     async def run(*arguments: str, stdin: str = "", **more: str | None) -> Answer:
         done = await asyncio.to_thread(
             subprocess.run,
-            [*_COMMAND, *arguments],
+            [*COMMAND, *arguments],
             env={name: value for name, value in {**environ, **more}.items() if value is not None},
             input=stdin,
             capture_output=True,
@@ -176,8 +137,6 @@ def type_(environ: dict[str, str]) -> Type:
 async def weather(cluster: LocalCluster, namespace: str, server: str) -> str:  # noqa: ARG001
     """The name of an Experiment that has become Ready, and whose TestTrigger was deleted and made again."""
     name = "weather"
-    await cluster.kubectl(
-        "apply", "-n", namespace, "-f", str(_ROOT / "deploy" / "samples" / "experiment-scenarios.yaml")
-    )
+    await cluster.kubectl("apply", "-n", namespace, "-f", str(SAMPLES / "experiment-scenarios.yaml"))
     await cluster.kubectl("wait", "-n", namespace, f"exp/{name}", "--for=condition=Ready", "--timeout=30s")
     return name

@@ -1,7 +1,7 @@
 """The shipped webhook configuration on a real API server, which asks the real application over TLS, in this process.
 
-Only `clientConfig` is changed: there are no pods here, so the API server is told a URL instead of a Service. Test files
-cannot import from here, so what they need hangs on `Webhook` and `Said`.
+Only `clientConfig` is changed: there are no pods here, so the API server is told a URL instead of a Service. It counts
+for all Experiments of the cluster, which nobody shares therefore.
 """
 
 from __future__ import annotations
@@ -11,104 +11,52 @@ import base64
 import json
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 import yaml
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-from temporalio.client import Client
+from starlette.types import ASGIApp
 
 from api.http.server import serving
 from experiments.options import Options
 from experiments.resources import AGENT, EXPERIMENT
-from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.objects import Object, ObjectRef
 from localcluster import LocalCluster
 from localcluster.certificates import Authority
 from localcluster.tools import tool
+from support.background import running
+from support.clusters import DEPLOY, SAMPLES, all_caches, install_testkube
+from support.polling import PATIENCE, until
+from support.webhook import Said, Webhook
+from support.world import World
 from webhook.app import create_webhook_app
 
-_ROOT = Path(__file__).parents[2]
-_CONFIGURATION = _ROOT / "deploy" / "webhook" / "validating-webhook-configuration.yaml"
-_SAMPLE = _ROOT / "deploy" / "samples" / "experiment-scenarios.yaml"
-_AWAY = PlainTextResponse("away", 503)
+_CONFIGURATION = DEPLOY / "webhook" / "validating-webhook-configuration.yaml"
 
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    """A cluster of its own: a webhook configuration holds for the Experiments of all tests."""
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        await running.kubectl("create", "namespace", "testkube")
-        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-        yield running
-
-
-@pytest.fixture(scope="session")
-async def kube(cluster: LocalCluster) -> AsyncIterator[KubeClient]:
-    async with await KubeClient.connect(cluster.kubeconfig) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-async def temporal(cluster: LocalCluster) -> Client:
-    """For `world`; nothing here runs workflows."""
-    return await Client.connect(cluster.temporal_address)
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster
 
 
 @pytest.fixture(scope="session")
 def new_caches(kube: KubeClient) -> Callable[[], Caches]:
-    """Caches that cover what the webhook reads, and that nobody fills yet."""
-    return lambda: Caches(kube, [*sources(Options()), *name_sources(Options())])
+    """Caches that nobody fills yet."""
+    return lambda: all_caches(kube)
 
 
 @pytest.fixture(scope="session")
-async def caches(new_caches: Callable[[], Caches], running: Any) -> AsyncIterator[Caches]:
-    filled = new_caches()
-    async with running(filled.run()):
-        await filled.wait_synced()
-        yield filled
-
-
-@pytest.fixture(scope="session")
-async def old_caches(new_caches: Callable[[], Caches], running: Any) -> Caches:
+async def old_caches(kube: KubeClient) -> Caches:
     """Filled once, and deaf from then on."""
-    filled = new_caches()
+    filled = all_caches(kube)
     async with running(filled.run()):
         await filled.wait_synced()
     return filled
-
-
-class Webhook:
-    """What the API server asks. `calls` counts how often."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app, self.calls = app, 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.calls += 1
-        await self.app(scope, receive, send)
-
-    @contextmanager
-    def answered_by(self, app: ASGIApp) -> Iterator[None]:
-        usual, self.app = self.app, app
-        try:
-            yield
-        finally:
-            self.app = usual
-
-    @contextmanager
-    def away(self) -> Iterator[None]:
-        with self.answered_by(_AWAY):
-            yield
 
 
 @pytest.fixture(scope="session")
@@ -132,28 +80,10 @@ async def webhook(
         for each in configuration["webhooks"]:
             each["clientConfig"] = {"url": url, "caBundle": bundle}
         await kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
-        async with asyncio.timeout(60):  # the API server hears of its own configurations with some delay
+        async with asyncio.timeout(PATIENCE):  # the API server hears of its own configurations with some delay
             while not served.calls:
-                await kubectl("create", "--dry-run=server", "-f", str(_SAMPLE))
+                await kubectl("create", "--dry-run=server", "-f", str(SAMPLES / "experiment-scenarios.yaml"))
         yield served
-
-
-@dataclass(frozen=True)
-class Said:
-    """How kubectl ended, and what it printed where."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def warnings(self) -> list[str]:
-        return [line.removeprefix("Warning: ") for line in self.err.splitlines() if line.startswith("Warning: ")]
-
-    @property
-    def refusal(self) -> str:
-        """Without the warnings; empty where it has passed."""
-        return "\n".join(line for line in self.err.splitlines() if not line.startswith("Warning: "))
 
 
 @pytest.fixture(scope="session")
@@ -187,32 +117,27 @@ def apply(kubectl: Callable[..., Awaitable[Said]], webhook: Webhook) -> Callable
 
 
 @pytest.fixture
-def heard(caches: Caches, world: Any) -> Callable[[ObjectRef], Awaitable[Object]]:
+def heard(caches: Caches) -> Callable[[ObjectRef], Awaitable[Object]]:
     """`await heard(ref)`: the object, once the webhook's caches have it."""
 
     async def wait(ref: ObjectRef) -> Object:
-        async def look() -> Object | None:
-            return caches.get(ref)
-
-        found: Object = await world.until(look)
-        return found
+        return await until(lambda: caches.get(ref)) or {}
 
     return wait
 
 
 @pytest.fixture
-async def sound(world: Any, heard: Callable[..., Awaitable[Object]]) -> Callable[..., Object]:
+async def sound(world: World, heard: Callable[..., Awaitable[Object]]) -> Callable[..., Object]:
     """`sound(schedule={…})`: the Experiment `demo`, with which nothing is wrong but for that. Its agent is ready."""
     await world.agent(url="http://weather.example:8000/.well-known/agent-card.json")
     agent = ObjectRef(AGENT, world.namespace, "weather")
-    await world.until(lambda: heard(agent), lambda known: known.get("status", {}).get("url"))
+    await until(lambda: heard(agent), lambda known: known.get("status", {}).get("url"))
     metric = {"metricName": "recall", "threshold": 0.5}
     scenarios = [{"name": "rain", "steps": [{"input": "Rain?", "metrics": [metric]}]}]
 
     def make(**spec: Any) -> Object:
         fine = {"scenarios": scenarios, "llmAsAJudgeModel": "gpt-4o", "trigger": None}
-        experiment: Object = world.experiment(**{**fine, **spec})
-        return experiment
+        return world.experiment(**{**fine, **spec})
 
     return make
 

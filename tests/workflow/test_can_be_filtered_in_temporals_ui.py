@@ -10,6 +10,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from experiments.contract import WakeSignal
 from localcluster.tools import tool
+from support.polling import until
 from temporal.client import starter
 from temporal.search_attributes import EXPERIMENT_NAMESPACE, KEYS, RECONCILIATION_OUTCOME, RECONCILIATION_REASONS
 
@@ -77,7 +78,7 @@ async def test_also_one_that_has_continued_as_new_with_the_reasons_of_all_its_ti
     assert await attributes(handle) == ("default", "Reconciled", ["generation 1", "TestWorkflowTemplate created"])
 
 
-async def test_one_that_fails_is_found_by_its_reason(env, experiment, start, until):
+async def test_one_that_fails_is_found_by_its_reason(env, experiment, start):
     experiment.finds(problem=("InvalidSchedule", "There is no 31st of February."))
     handle = await start("generation 1")
     with pytest.raises(WorkflowFailureError):

@@ -13,6 +13,7 @@ from temporalio.worker import Replayer
 
 from experiments.plan import Step
 from localcluster.tools import tool
+from support.polling import until
 from worker.workflow import ReconcileExperiment
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -38,7 +39,7 @@ def experiment(env, stand_ins):
 
 
 @pytest.fixture
-def make_current(env, until):
+def make_current(env):
     """`await make_current(version)`: new runs go there. It has to have a worker."""
 
     async def update(version):

@@ -10,6 +10,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.exceptions import ApplicationError
 
 from experiments.plan import Step
+from support.polling import until
 
 AWAY = ApplicationError("the API server is away", type="ApiUnavailable")
 
@@ -49,7 +50,7 @@ async def test_without_snapshot_or_status_there_is_no_giving_up(experiment, step
     assert result.outcome == "Reconciled"
 
 
-async def test_while_it_is_repeated_temporal_shows_attempts_and_last_failure(experiment, until):
+async def test_while_it_is_repeated_temporal_shows_attempts_and_last_failure(experiment):
     experiment.finds(Step.APPLY_CONFIG_MAP)
     experiment.fails(Step.APPLY_CONFIG_MAP, repeat(AWAY))
     handle = await experiment.start("generation 1")
