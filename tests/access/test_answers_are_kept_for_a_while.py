@@ -130,7 +130,7 @@ async def test_a_failure_is_not_kept(asking, monkeypatch):
         raise Unavailable("nobody there")
 
     with monkeypatch.context() as patched:
-        patched.setattr(asking, "ask", away)
+        patched.setattr(asking, "create_review", away)
         with pytest.raises(AccessUnknown):
             await access.may(_SOMEBODY, "get", "default")
     assert await access.may(_SOMEBODY, "get", "default") is False

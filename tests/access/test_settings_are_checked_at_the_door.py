@@ -17,7 +17,7 @@ def refused(capsys):
     return run
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "", "api.example.com"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.1.2.3", "api.example.com"])
 @pytest.mark.parametrize("command", ["api", "all"])
 def test_asking_nobody_who_they_are_is_for_this_machine_only(capsys, monkeypatch, command, host):
     monkeypatch.setenv("API_HOST", host)
