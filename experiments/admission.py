@@ -7,9 +7,10 @@ shows it for files. What it lets pass and the plan cannot work with, the status 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from experiments import resolve
 from experiments.errors import (
@@ -27,10 +28,12 @@ from experiments.plan import Plan, check_name, plan
 from experiments.schedule import shortest_pause
 from experiments.snapshot import Snapshot, Subject
 from experiments.warnings import FieldMessage, metrics
+from kube.objects import Object
 
 AgentCheck = Literal["refuse", "warn"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_OWNED_THRESHOLD = "f:defaultThreshold"
 _DEFAULT_THRESHOLD = ExperimentSpec.model_fields["default_threshold"].default
 _SHORT_PAUSE_MINUTES = 5
 _ALSO_BY_SCALING = frozenset({"modified", "deployment-generation-modified", "deployment-resource-modified"})
@@ -132,11 +135,36 @@ def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[FieldMessage]:
 
 
 def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:
-    """The API server puts 0.9 where nothing was said; what was said is in kubectl's copy, if that applied it."""
+    """Tell a default that somebody wrote from the 0.9 that the API server puts where nothing was said.
+
+    Whoever applies server-side owns in managedFields what he wrote; client-side kubectl leaves a copy of it. Of other
+    clients nobody can tell, and so they count as having chosen.
+    """
     if spec.default_threshold != _DEFAULT_THRESHOLD or (spec.inline and spec.inline.default_threshold is not None):
         return True
+    owned = list(_owned_in_spec(subject.obj))
+    applied = [fields for operation, fields in owned if operation == "Apply"]
+    if any(_OWNED_THRESHOLD in fields for fields in applied):
+        return True
+    written = _last_applied(subject)
+    if written is None and applied and not any(_OWNED_THRESHOLD in fields for _, fields in owned):
+        return False
+    return (subject.obj["spec"] if written is None else written).get("defaultThreshold") is not None
+
+
+def _owned_in_spec(obj: Object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """By which operation each manager came to the fields of the spec that it owns."""
+    entries = obj["metadata"].get("managedFields")
+    for entry in entries if isinstance(entries, list) else ():
+        with suppress(KeyError, TypeError):  # a file, unlike the API server, may have anything there
+            operation, fields = entry["operation"], entry["fieldsV1"]["f:spec"]
+            if fields and isinstance(fields, dict):
+                yield operation, fields
+
+
+def _last_applied(subject: Subject) -> Mapping[str, Any] | None:
     try:
         written = json.loads(subject.meta.annotations[_LAST_APPLIED])["spec"]
     except (KeyError, TypeError, ValueError, RecursionError):
-        written = subject.obj["spec"]
-    return isinstance(written, dict) and written.get("defaultThreshold") is not None
+        return None
+    return written if isinstance(written, dict) else {}

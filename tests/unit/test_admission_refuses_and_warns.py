@@ -36,6 +36,10 @@ def warnings(world: Any, **how: Any) -> list[str]:
     return [str(found) for found in judge(world, **how).warnings]
 
 
+def of_thresholds(world: Any) -> list[str]:
+    return [line for line in warnings(world) if line.startswith("spec.defaultThreshold: ")]
+
+
 def metrics(*found: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"name": "Oslo", "steps": [{"input": "Rain?", "metrics": list(found)}]}]
 
@@ -167,6 +171,39 @@ def test_a_default_that_the_api_server_filled_in_was_not_chosen(made: Any) -> No
     assert len(warnings(made)) == 1
     made.metadata["annotations"] = {LAST_APPLIED: "no JSON"}
     assert warnings(made) == []
+
+
+@pytest.mark.parametrize(
+    ("managers", "warns"),
+    [
+        ([("Apply", ["agentRef", "scenarios"])], True),
+        ([("Apply", ["agentRef", "scenarios", "defaultThreshold"])], False),
+        ([("Apply", ["agentRef"]), ("Apply", ["defaultThreshold"])], False),
+        # Of a POST, defaults are recorded as if they had been sent; and such an owner may stay when others apply.
+        ([("Update", ["agentRef", "scenarios", "defaultThreshold"])], False),
+        ([("Apply", ["agentRef"]), ("Update", ["defaultThreshold"])], False),
+        ([("Apply", [])], False),
+        ([], False),
+    ],
+)
+def test_managed_fields_tell_who_has_chosen_a_default(made: Any, managers: Any, warns: bool) -> None:
+    made.edit(scenarios=metrics({"metricName": "Faithfulness"}), defaultThreshold=0.9)
+    made.metadata["managedFields"] = [
+        {"manager": "m", "operation": operation, "fieldsV1": {"f:spec": {f"f:{field}": {} for field in fields}}}
+        for operation, fields in managers
+    ]
+    assert len(of_thresholds(made)) == warns
+    made.metadata["annotations"] = {LAST_APPLIED: json.dumps({"spec": {"defaultThreshold": 0.9}})}
+    assert of_thresholds(made) == []
+
+
+@pytest.mark.parametrize(
+    "entries", [None, 5, "text", {"a": 1}, [None], [{}], [{"operation": "Apply", "fieldsV1": {"f:spec": ["f:a"]}}]]
+)
+def test_managed_fields_of_another_form_say_nothing(made: Any, entries: Any) -> None:
+    made.edit(scenarios=metrics({"metricName": "Faithfulness"}), defaultThreshold=0.9)
+    made.metadata["managedFields"] = entries
+    assert of_thresholds(made) == []
 
 
 def test_the_threshold_of_an_inline_dataset_is_a_choice(made: Any) -> None:

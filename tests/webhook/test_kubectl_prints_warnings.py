@@ -50,6 +50,21 @@ async def test_one_sentence_each(apply: Any, sound: Any, spec: dict[str, Any], w
     assert (said.code, said.refusal, said.warnings) == (0, "", [warning])
 
 
+@pytest.mark.parametrize("how", [[], ["--server-side"], ["--server-side", "--field-manager=argocd"]], ids=" ".join)
+async def test_a_threshold_that_nobody_has_chosen(apply: Any, sound: Any, how: list[str]) -> None:
+    """The API server fills in 0.9 before the webhook is asked: who wrote it is told by who owns it."""
+
+    async def warned_of(**spec: Any) -> bool:
+        said = await apply(sound(**spec), *how)
+        assert said.code == 0
+        return any(line.startswith("spec.defaultThreshold: some metrics have no") for line in said.warnings)
+
+    assert await warned_of(scenarios=judged_by("recall"))
+    assert await warned_of(scenarios=judged_by("precision"))
+    assert not await warned_of(scenarios=judged_by("recall"), defaultThreshold=0.9)
+    assert await warned_of(scenarios=judged_by("accuracy"))
+
+
 async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: Any, heard: Any) -> None:
     await world.agent("asleep", protocols=[{"type": "A2A", "port": 9000}])
     await heard(ObjectRef(AGENT, world.namespace, "asleep"))
