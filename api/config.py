@@ -10,22 +10,24 @@ from experiments.admission import AgentCheck
 from experiments.options import Options
 
 WEBHOOK = "experiment-operator-webhook"
-"""Name of the webhook's Service, of the Secret with its certificate, and of the Lease of who sees to that."""
 WEBHOOK_CONFIGURATION = "experiment-operator"
-"""Name of the ValidatingWebhookConfiguration in `deploy/webhook`."""
+"""Names as `deploy/` has them, unless a kustomization changes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfig:
     """Its certificate is in `tls_dir`, where somebody else keeps it, or else is this service's own.
 
-    The API server calls it by one of `hosts`. Secret and Lease are in `namespace`.
+    The API server calls it by one of `hosts`. The Secret, and the Lease of who sees to it, are called `name` and are in
+    `namespace`; whom the API server trusts stands in the ValidatingWebhookConfiguration `configuration`.
     """
 
     host: str
     port: int
     tls_dir: Path | None
     namespace: str
+    name: str
+    configuration: str
     hosts: tuple[str, ...]
 
 

@@ -18,7 +18,7 @@ import structlog
 import uvloop
 from temporalio.common import WorkerDeploymentVersion
 
-from api.config import WEBHOOK, WEBHOOK_CONFIGURATION, ApiConfig, WebhookConfig
+from api.config import ApiConfig, WebhookConfig
 from experiment_operator import logs
 from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
 from kube.caches import Caches
@@ -155,7 +155,9 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         port=settings.webhook_port,
         tls_dir=settings.webhook_tls_dir,
         namespace=settings.webhook_namespace,
-        hosts=settings.webhook_hosts or (f"{WEBHOOK}.{settings.webhook_namespace}.svc",),
+        name=settings.webhook_name,
+        configuration=settings.webhook_configuration,
+        hosts=settings.webhook_hosts or (f"{settings.webhook_name}.{settings.webhook_namespace}.svc",),
     )
     config = ApiConfig(
         host=settings.api_host,
@@ -194,11 +196,11 @@ async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookCo
     with tempfile.TemporaryDirectory(prefix="webhook-") as directory:
         certificates = WebhookCertificates(
             client,
-            Lease(client, webhook.namespace, WEBHOOK),
+            Lease(client, webhook.namespace, webhook.name),
             namespace=webhook.namespace,
-            secret=WEBHOOK,
+            secret=webhook.name,
             hosts=webhook.hosts,
-            configuration=WEBHOOK_CONFIGURATION,
+            configuration=webhook.configuration,
             directory=Path(directory),
         )
         async with asyncio.TaskGroup() as tasks:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.settings import Api, ReconcilingSettings, Watcher, Worker
 from experiments.names import CHILD_SUFFIXES
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
@@ -94,8 +93,9 @@ def _webhook(chosen: Api) -> set[Permission]:
     if chosen.webhook_tls_dir is None:
         own = chosen.webhook_namespace
         found |= _may("create", SECRET, own) | _may("create", LEASE, own)
-        found |= _may("get list watch patch", SECRET, own, name=WEBHOOK) | _may("get patch", LEASE, own, name=WEBHOOK)
-        found |= _may("get list watch patch", VALIDATING_WEBHOOK_CONFIGURATION, name=WEBHOOK_CONFIGURATION)
+        found |= _may("get list watch patch", SECRET, own, name=chosen.webhook_name)
+        found |= _may("get patch", LEASE, own, name=chosen.webhook_name)
+        found |= _may("get list watch patch", VALIDATING_WEBHOOK_CONFIGURATION, name=chosen.webhook_configuration)
     return found
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, NoDecode, SettingsConfigDict
 
+from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from api.http import tls
 from experiments.admission import AgentCheck
 from experiments.models import LABEL, DnsLabel, DnsName, Url
@@ -259,9 +260,13 @@ class Api(ReconcilingSettings):
         Annotated[Path, AfterValidator(_tls_dir)] | None,
         Field(description="directory in which others, like cert-manager, keep tls.crt and tls.key; else an own one"),
     ] = None
+    webhook_name: Annotated[DnsLabel, Field(description="name of the webhook's Service, Secret and Lease")] = WEBHOOK
     webhook_namespace: Annotated[
         str, Field(pattern=f"^{LABEL}$", description="namespace of the webhook's Service, Secret and Lease: the pod's")
     ] = Field(default_factory=own_namespace)
+    webhook_configuration: Annotated[
+        DnsName, Field(description="name of the ValidatingWebhookConfiguration of which the api fills in caBundle")
+    ] = WEBHOOK_CONFIGURATION
     webhook_hosts: Annotated[
         tuple[str, ...],
         NoDecode,

@@ -141,6 +141,8 @@ def _words(response: httpx.Response) -> str:
         words += (
             " Without a token in the kubeconfig, name one: --token, or EXPERIMENT_OPERATOR_TOKEN in the environment."
         )
+    if said and (answer.get("details") or {}).get("kind") == "services":
+        words = f"{words}. Name the api's Service: --service, or EXPERIMENT_OPERATOR_SERVICE in the environment."
     return str(words)
 
 

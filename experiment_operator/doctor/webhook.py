@@ -19,22 +19,24 @@ _SEE_TO_IT = "look at the log of an api with WEBHOOK on, which keeps it, or of c
 
 
 async def webhook(context: DoctorContext) -> Findings:
+    chosen = context.chosen
+    name = chosen.webhook_configuration if isinstance(chosen, Api) else WEBHOOK_CONFIGURATION
     try:
-        found = await context.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", WEBHOOK_CONFIGURATION))
+        found = await context.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", name))
     except NotFound:
-        yield _absent(context)
+        yield _absent(context, name)
         return
     except Forbidden:
-        yield warning("webhook", f"ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION} may not be read")
+        yield warning("webhook", f"ValidatingWebhookConfiguration {name} may not be read")
         return
     for hook in found["webhooks"]:
         yield ok("webhook", f"{hook['name']} is asked; when it does not answer: {hook['failurePolicy']}")
         yield await _certificate(context, hook["clientConfig"])
 
 
-def _absent(context: DoctorContext) -> Finding:
+def _absent(context: DoctorContext, name: str) -> Finding:
     if isinstance(context.chosen, Api) and context.chosen.webhook:
-        words = f"WEBHOOK is on, but there is no ValidatingWebhookConfiguration {WEBHOOK_CONFIGURATION}"
+        words = f"WEBHOOK is on, but there is no ValidatingWebhookConfiguration {name}"
         return warning("webhook", words, "kubectl apply -f deploy/webhook")
     return ok("webhook", "not installed; what it would refuse, the status says")
 
@@ -45,7 +47,8 @@ async def _certificate(context: DoctorContext, config: Object) -> Finding:
         return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _SEE_TO_IT)
     service = config.get("service")
     host = f"{service['name']}.{service['namespace']}.svc" if service else urlsplit(config["url"]).hostname or ""
-    ref = ObjectRef(SECRET, service["namespace"] if service else own_namespace(), WEBHOOK)
+    secret = context.chosen.webhook_name if isinstance(context.chosen, Api) else WEBHOOK
+    ref = ObjectRef(SECRET, service["namespace"] if service else own_namespace(), secret)
     try:
         data = (await context.kube.get(ref)).get("data", {})
     except (NotFound, Forbidden) as error:

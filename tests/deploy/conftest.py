@@ -1,11 +1,14 @@
-"""What `deploy/` builds, by the real kustomize."""
+"""What `deploy/` builds, by the real kustomize, and a cluster of its own to apply it to, or to run it on."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,6 +17,8 @@ from kube.objects import Object
 from localcluster import LocalCluster
 from localcluster.tools import tool
 from support.clusters import DEPLOY, install_testkube
+from support.installation import Installation
+from support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +46,33 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Object
 async def cluster(cluster: LocalCluster) -> LocalCluster:
     await install_testkube(cluster)
     return cluster
+
+
+@pytest.fixture
+def installation(
+    cluster: LocalCluster, world: World, built: Callable[..., list[Object]], tmp_path: Path
+) -> Callable[..., AbstractAsyncContextManager[World]]:
+    """`async with installation("overlays/ha", namespace="there") as world:` while all of it runs.
+
+    With `testkube="evaluations"` that is Testkube's namespace, and that of the Roles there.
+    """
+
+    @asynccontextmanager
+    async def install(*names: str, testkube: str = "testkube", **transformers: str) -> AsyncIterator[World]:
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": testkube}}
+        await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
+        await cluster.kubectl("apply", "-n", testkube, "-f", str(DEPLOY / "testkube"))
+        objects = json.loads(json.dumps(built(*names, **transformers)))
+        for obj in objects:
+            if obj["metadata"].get("namespace") == "testkube":
+                obj["metadata"]["namespace"] = testkube
+            if obj["kind"] == "ConfigMap":
+                obj["data"]["TESTKUBE_NAMESPACE"] = testkube
+        installed = Installation(cluster, objects, tmp_path)
+        await installed.apply()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(installed.remove)
+            await installed.run(stack)
+            yield world
+
+    return install

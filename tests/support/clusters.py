@@ -31,9 +31,12 @@ async def connect_temporal(cluster: LocalCluster) -> Client:
     return await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)
 
 
-async def kubeconfig_of(cluster: LocalCluster, role: str, directory: Path) -> Path:
-    """Write a kubeconfig with the token of a role's ServiceAccount; `deploy/base` must have been applied."""
-    account = ("-n", "experiment-operator", f"experiment-operator-{role}")
+async def kubeconfig_of(cluster: LocalCluster, role: str, directory: Path, namespace: str = "") -> Path:
+    """Write a kubeconfig with the token of a role's ServiceAccount; `deploy/base` must have been applied.
+
+    With a namespace, `role` is the ServiceAccount's whole name.
+    """
+    account = ("-n", namespace or "experiment-operator", role if namespace else f"experiment-operator-{role}")
     token = (await cluster.kubectl("create", "token", *account)).strip()
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     for user in config["users"]:

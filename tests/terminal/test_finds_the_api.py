@@ -10,6 +10,14 @@ async def test_through_the_api_servers_service_proxy(type_, weather, proxy, toke
     assert "generation 1" in answer.out
 
 
+async def test_a_service_of_another_name_can_be_named(type_, cluster):
+    """As where a kustomization has moved or renamed it."""
+    more = {"KUBECONFIG": str(cluster.kubeconfig), "EXPERIMENT_OPERATOR_SERVER": None}
+    answer = await type_("why", "weather", **more)
+    assert answer.code == 1
+    assert 'services "experiment-operator-api" not found. Name the api\'s Service: --service,' in answer.err
+
+
 async def test_without_a_token_it_says_which_to_give(type_, weather, server, kubeconfig_with):
     nobody = {"KUBECONFIG": str(kubeconfig_with(server, None))}
     answer = await type_("history", weather, **nobody)
