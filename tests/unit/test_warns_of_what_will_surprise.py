@@ -4,15 +4,13 @@ applied, in the plan and in the status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
 
 from experiments.admission import review
 from experiments.resources import TEST_TRIGGER
-from experiments.snapshot import Snapshot
-from kube.objects import Object, ObjectRef, Resource
 
 Make: TypeAlias = Callable[[Any], Any]
 
@@ -197,25 +195,8 @@ def test_a_trigger_that_names_no_deployment_is_no_rival(world: Any, spec: dict[s
     assert warned(made) == []
 
 
-class Store:
-    """What somebody keeps up to date."""
-
-    def __init__(self, objects: Mapping[ObjectRef, Object]) -> None:
-        self._objects = objects
-
-    def get(self, ref: ObjectRef) -> Object | None:
-        return self._objects.get(ref)
-
-    def objects(self, resource: Resource) -> list[Object]:
-        return [obj for ref, obj in self._objects.items() if ref.resource == resource]
-
-    def served(self, _: Resource) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(("policy", "read"), [("Forbid", ["rival-1"]), ("Replace", [])])
 def test_a_snapshot_has_one_rival_where_it_matters(world: Any, policy: str, read: list[str]) -> None:
     trigger = {**FORBID, "concurrencyPolicy": policy}
     made = shared(world, ("shop", "agent"), ("default", "agent"), ("default", "agent"), trigger=trigger)
-    found = Snapshot.take(made.subject, Store(made.objects))
-    assert [ref.name for ref in found.objects if ref.resource == TEST_TRIGGER] == read
+    assert [ref.name for ref in made.taken().objects if ref.resource == TEST_TRIGGER] == read
