@@ -104,11 +104,11 @@ async def test_fields_go_also_where_the_service_came_first(world, go_operator, m
     await go_operator.make_beside(await world.create())
     async with serve(world.options):
         await world.reported()
-        assert "concurrencyPolicy" in (await world.kube.get(world.places().test_trigger))["spec"]
         await migrate(testkube_namespace=OWN_NAMESPACE)
         await world.until(
             lambda: world.kube.get(world.places().test_trigger), lambda found: "concurrencyPolicy" not in found["spec"]
         )
+        await world.reported()
     assert (await migrate(testkube_namespace=OWN_NAMESPACE)).out == "Nothing to do.\n"
 
 
