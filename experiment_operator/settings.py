@@ -161,7 +161,8 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     def options(self) -> Options:
         return replace(
             super().options,
-            aborts_executions=self.testkube_api_url is not None,
+            # Testkube goes by name, and beside each Experiment names come again in every namespace.
+            aborts_executions=self.testkube_api_url is not None and self.testkube_namespace != OWN_NAMESPACE,
             watches_all=self.watch_all_namespaces,
         )
 

@@ -68,6 +68,10 @@ async def api(context: DoctorContext) -> Findings:
     if url is None:
         yield ok(_API, "TESTKUBE_API_URL is not set: executions of a deleted Experiment are not stopped")
         return
+    if context.chosen.options.testkube_namespace == OWN_NAMESPACE:
+        words = "TESTKUBE_API_URL is not used with TESTKUBE_NAMESPACE=.: there is no one Testkube"
+        yield warning(_API, f"{words}; executions of a deleted Experiment are not stopped", "set it to nothing")
+        return
     async with TestkubeClient(str(url), "doctor") as client:
         try:
             yield await _same_testkube(context, client, await client.info())
@@ -78,7 +82,7 @@ async def api(context: DoctorContext) -> Findings:
 
 async def _same_testkube(context: DoctorContext, client: TestkubeClient, info: Info) -> Finding:
     namespace, connected = context.chosen.options.testkube_namespace, info.context == "cloud"
-    workflow = "" if namespace == OWN_NAMESPACE else await _oldest_workflow(context.kube, namespace)
+    workflow = await _oldest_workflow(context.kube, namespace)
     known = bool(workflow) and await client.has_workflow(workflow)
     if workflow and not known and workflow == await _oldest_workflow(context.kube, namespace):  # and was not deleted
         words = f"does not know TestWorkflow {workflow}, which is in {namespace}"

@@ -59,6 +59,13 @@ async def test_without_an_address_its_api_is_not_missed(doctor):
     assert said.found.startswith("TESTKUBE_API_URL is not set")
 
 
+async def test_an_api_that_is_not_asked_where_there_is_no_one_testkube(doctor, environment):
+    environment(TESTKUBE_NAMESPACE=".", TESTKUBE_API_URL="http://127.0.0.1:1")
+    (said,) = [each for each in await doctor(everything=True) if each.name == "Testkube API"]
+    assert (said.verdict, said.advice) == (Verdict.WARNING, "set it to nothing")
+    assert said.found.startswith("TESTKUBE_API_URL is not used with TESTKUBE_NAMESPACE=.")
+
+
 async def test_who_may_not_look_at_deployments_is_told_that_nobody_did(cluster, doctor, environment):
     """As is the case for the service's own ServiceAccounts."""
     role = {"rules": [{"apiGroups": ["*"], "resources": ["testworkflows", "testtriggers"], "verbs": ["list"]}]}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from experiment_operator.settings import Watcher, Worker
 from experiments.options import Options
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, Resource
@@ -52,6 +53,17 @@ def test_where_testkube_cannot_be_called_nothing_is_aborted(world: Any) -> None:
     made = settled(world)
     made.options = Options()
     assert not [line for line in planned(made) if line.startswith("abort")]
+
+
+@pytest.mark.parametrize("role", [Watcher, Worker])
+@pytest.mark.parametrize(("place", "asked"), [("testkube", True), (".", False)])
+def test_where_names_come_again_in_every_namespace_testkube_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, role: type[Worker | Watcher], place: str, asked: bool
+) -> None:
+    """It goes by name, and would abort what runs of an Experiment of the same name elsewhere."""
+    monkeypatch.setenv("TESTKUBE_API_URL", "http://testkube-api-server.testkube:8088")
+    monkeypatch.setenv("TESTKUBE_NAMESPACE", place)
+    assert role().options.aborts_executions is asked
 
 
 def test_a_reconciliation_aborts_nothing(world: Any) -> None:
