@@ -15,7 +15,7 @@ from experiments.errors import ExperimentTooLarge, TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
 from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, OBJECT_ANNOTATION, UID_LABEL
-from experiments.resolve import CONVEYED, OTLP_VARIABLE, Judge
+from experiments.resolve import BASE_URL_VARIABLE, CONVEYED, OTLP_VARIABLE, Judge
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Subject
 from kube.objects import Object, ObjectRef
@@ -128,7 +128,7 @@ def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str,
     """Every parameter that templates of the wild are known to take, where there is a value for it."""
     keys = (declared.get("openAiApiKey") or {} for declared in inputs.parameters.values())
     key = None if any(parameter.get("default") for parameter in keys) else _NO_KEY
-    injected = {OTLP_VARIABLE: inputs.otlp_endpoint, "OPENAI_BASE_URL": inputs.judge.url, _KEY_VARIABLE: key}
+    injected = {OTLP_VARIABLE: inputs.otlp_endpoint, BASE_URL_VARIABLE: inputs.judge.url, _KEY_VARIABLE: key}
     conveyed = {name: _conveyed(spec, variable, injected[variable]) for name, variable in CONVEYED.items()}
     values = {
         "agentUrl": inputs.agent_url,

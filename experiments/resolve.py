@@ -15,13 +15,14 @@ from experiments.resources import AI_GATEWAY
 from experiments.snapshot import GATEWAY_NAMESPACE, OTEL_CONFIG, Snapshot
 from kube.objects import CONFIG_MAP, Object, ObjectRef
 
-_OTLP = "OTEL_EXPORTER_OTLP_"
-OTLP_VARIABLE = f"{_OTLP}ENDPOINT"
+BASE_URL_VARIABLE = "OPENAI_BASE_URL"
+OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_VARIABLE = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 # Parameters of templates of the wild that stand for an environment variable, in which the user's own value wins.
 CONVEYED = {
     "otelExporterOtlpEndpoint": OTLP_VARIABLE,
-    "openAiBasePath": "OPENAI_BASE_URL",
-    "openApiBasePath": "OPENAI_BASE_URL",
+    "openAiBasePath": BASE_URL_VARIABLE,
+    "openApiBasePath": BASE_URL_VARIABLE,
     "openAiApiKey": "OPENAI_API_KEY",
 }
 _AGENT_CARD = "/.well-known/agent-card.json"
@@ -144,11 +145,11 @@ def otlp_endpoint(snapshot: Snapshot) -> str | None:
 def is_observed(snapshot: Snapshot, spec: ExperimentSpec, endpoint: str | None) -> bool:
     """Tell whether telemetry has somewhere to go: `endpoint`, or what the user's own environment says.
 
-    A key of `otel-config` that is not there leaves the variable unset: Testkube takes such references for optional.
+    Of variables for one signal only that for traces counts: nothing else is sent where the general one is not set. A
+    key of `otel-config` that is not there leaves the variable unset: Testkube takes such references for optional.
     """
-    if any(
-        v.name.startswith(_OTLP) and v.name.endswith("_ENDPOINT") and v.name != OTLP_VARIABLE for v in spec.env or ()
-    ):
+    traces = spec.variable(_TRACES_VARIABLE)
+    if traces and (traces.value or traces.value_from):
         return True
     own = spec.variable(OTLP_VARIABLE)
     if own is None or own.value_from is None:
@@ -183,6 +184,18 @@ def template_setters(snapshot: Snapshot, variable: str) -> dict[str, set[str]]:
         for ref, template in _templates(snapshot).items()
         if variable in _environment_names(template.get("spec"))
     }
+
+
+def blank_setters(snapshot: Snapshot, variable: str) -> list[str]:
+    """Return the templates whose steps set an environment variable from a parameter that is empty by default."""
+    conveying = conveyors(variable)
+    return [
+        ref.name
+        for ref, template in _templates(snapshot).items()
+        if variable in _environment_names(template.get("spec"))
+        and (found := [declared for name, declared in _declared(template).items() if name in conveying])
+        and not any((declared or {}).get("default") for declared in found)
+    ]
 
 
 def conveyors(variable: str) -> set[str]:

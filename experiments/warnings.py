@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from experiments import resolve
+from experiments.errors import GatewayMissing
 from experiments.manifests import EVENTS
 from experiments.models import EnvVar, ExperimentSpec, Metric
 from experiments.snapshot import Snapshot
@@ -36,6 +37,10 @@ def workflow_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Fiel
         names = ", ".join(dict.fromkeys(metric.metric_name for metric in judged))
         words = f"no model is named, without which the evaluate phase lets every metric fail: {names}."
         yield FieldMessage("spec.llmAsAJudgeModel", words)
+    if deaf := _without_judge(snapshot, spec):
+        said = "neither an AiGateway nor OPENAI_BASE_URL says where the judge is"
+        words = f"{said}, and {', '.join(deaf)} has no address of its own: every metric fails."
+        yield FieldMessage("spec.aiGatewayRef", words)
     for i, variable in enumerate(spec.env or ()):
         if lost := _lost(snapshot, variable):
             yield FieldMessage(f"spec.env[{i}]", lost)
@@ -62,6 +67,20 @@ def metrics(spec: ExperimentSpec) -> Iterator[Metric]:
     """Yield the metrics of an inline Experiment, in order."""
     steps = (step for scenario in (spec.inline.scenarios if spec.inline else ()) for step in scenario.steps)
     return (metric for step in steps for metric in step.metrics or ())
+
+
+def _without_judge(snapshot: Snapshot, spec: ExperimentSpec) -> list[str]:
+    """The templates in which the judge's address is set, and empty, so that not even the client's own default holds."""
+    if spec.inline and not any(metrics(spec)):
+        return []
+    if own := spec.variable(resolve.BASE_URL_VARIABLE):
+        known = bool(own.value or own.value_from)
+    else:
+        try:
+            known = resolve.judge(snapshot).url is not None
+        except GatewayMissing:
+            return []
+    return [] if known else resolve.blank_setters(snapshot, resolve.BASE_URL_VARIABLE)
 
 
 def _lost(snapshot: Snapshot, variable: EnvVar) -> str | None:

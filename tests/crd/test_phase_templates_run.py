@@ -99,6 +99,11 @@ def test_traces_are_turned_off_only_where_they_have_no_endpoint(run: Run, variab
     assert "OTEL_SDK_DISABLED" not in run("run", ALWAYS_PASSED, {variable: "http://own:4318"})["env"]
 
 
+@pytest.mark.parametrize("own", ["false", ""])
+def test_traces_are_not_turned_off_where_the_workflow_says_so_itself(run: Run, own: str) -> None:
+    assert run("run", ALWAYS_PASSED, {"OTEL_SDK_DISABLED": own})["env"]["OTEL_SDK_DISABLED"] == own
+
+
 def test_the_judges_model_and_address_are_the_parameters_else_the_workflows_own(run: Run) -> None:
     passed = {"openAiBasePath": "http://gateway:80", "model": "gpt-4o"}
     own = {"OPENAI_BASE_URL": "http://own"}
@@ -107,6 +112,11 @@ def test_the_judges_model_and_address_are_the_parameters_else_the_workflows_own(
     assert called["env"]["OPENAI_BASE_URL"] == "http://gateway:80"
     assert run("evaluate", {}, own)["env"]["OPENAI_BASE_URL"] == "http://own"
     assert "OPENAI_BASE_URL" not in run("evaluate", {})["env"]
+
+
+def test_an_empty_address_of_the_judge_is_none(run: Run) -> None:
+    """The client would take it for an address, and every metric would be an error."""
+    assert "OPENAI_BASE_URL" not in run("evaluate", {}, {"OPENAI_BASE_URL": ""})["env"]
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,12 @@ def test_the_experiments_own_address_of_the_api_wins(testkube: Any, sample: Any)
     assert run.evaluations == [("FactualCorrectness", "pass", 1.0)], run.output
     assert testkube.network.asked("models")
     assert not testkube.network.asked("ai-gateway")
+
+
+def test_upstreams_templates_have_no_address_of_their_own(testkube: Any, sample: Any, upstream: Path) -> None:
+    """The reason for the warning about it: without a gateway the phase passes, and every metric is an error."""
+    experiment = sample("scenarios", scenarios=SCENARIOS, env=env(value="written-down"))
+    run = testkube.run(experiment, templates=upstream, until="evaluate")
+    assert run.codes == {"run": 0, "evaluate": 0}, run.output
+    assert run.evaluations == [("FactualCorrectness", "fail", None)]
+    assert not testkube.network.asked("ai-gateway")

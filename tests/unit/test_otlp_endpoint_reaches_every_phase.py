@@ -130,10 +130,23 @@ def test_an_endpoint_from_a_config_map_that_nobody_here_reads_is_taken_for_one(w
     assert environment(world(env=[own])) == [own]
 
 
-@pytest.mark.parametrize("signal", ["TRACES", "METRICS"])
-def test_an_endpoint_for_one_signal_alone_keeps_telemetry_on(world: Any, signal: str) -> None:
-    own = {"name": f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "value": "http://otel:4318/v1"}
+@pytest.mark.parametrize("source", [{"value": "http://otel:4318/v1/traces"}, {"valueFrom": OWN_SECRET["valueFrom"]}])
+def test_an_endpoint_for_traces_alone_keeps_telemetry_on(world: Any, source: dict[str, Any]) -> None:
+    own = {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", **source}
     assert environment(world(env=[own])) == [own]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+        {"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": ""},
+        {"name": "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "value": "http://otel:4318"},
+    ],
+)
+def test_an_endpoint_that_traces_do_not_take_is_none(world: Any, own: dict[str, Any]) -> None:
+    """The run phase would send each span to localhost all the same."""
+    assert environment(world(env=[own])) == [OFF, own]
 
 
 def test_other_variables_of_telemetry_do_not_turn_it_on(world: Any) -> None:

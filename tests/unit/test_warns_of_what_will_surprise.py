@@ -23,6 +23,10 @@ OVERRULED = (
     "spec.env[0]: OPENAI_API_KEY does not arrive in evaluate-template, which sets it itself and takes it from no "
     "Secret or ConfigMap."
 )
+NO_JUDGE = (
+    "spec.aiGatewayRef: neither an AiGateway nor OPENAI_BASE_URL says where the judge is, and evaluate-template has no "
+    "address of its own: every metric fails."
+)
 NO_EVENT = (
     "spec.trigger.event: Testkube has no such event of a Deployment: on_push is taken for modified, as upstream takes "
     "every event."
@@ -41,6 +45,13 @@ def s3(key: str) -> Make:
 def overruled(world: Any) -> Any:
     made = world(env=[{"name": "OPENAI_API_KEY", **SECRET}])
     made.template_sets("evaluate-template", OPENAI_API_KEY="{{ config.openAiApiKey }}")
+    return made
+
+
+def without_judge(world: Any) -> Any:
+    """With an evaluate template as in the phases' own chart."""
+    made = world(scenarios=JUDGED, llmAsAJudgeModel="gpt-4o")
+    made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
     return made
 
 
@@ -73,6 +84,11 @@ SURPRISES: dict[str, tuple[Make, str, str]] = {
         overruled,
         "WorkflowReady",
         OVERRULED,
+    ),
+    "judge-without-address": (
+        without_judge,
+        "WorkflowReady",
+        NO_JUDGE,
     ),
     "empty-otlp-endpoint": (
         lambda world: world(env=[{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": ""}]),
@@ -200,3 +216,34 @@ def test_a_snapshot_has_one_rival_where_it_matters(world: Any, policy: str, read
     trigger = {**FORBID, "concurrencyPolicy": policy}
     made = shared(world, ("shop", "agent"), ("default", "agent"), ("default", "agent"), trigger=trigger)
     assert [ref.name for ref in made.taken().objects if ref.resource == TEST_TRIGGER] == read
+
+
+@pytest.mark.parametrize("own", [None, "http://models.ml:8080"])
+def test_a_judge_has_an_address_from_a_gateway_or_from_the_environment(world: Any, own: str | None) -> None:
+    made = without_judge(world)
+    assert warned(made) == [NO_JUDGE]
+    if own:
+        made.edit(env=[{"name": "OPENAI_BASE_URL", "value": own}])
+    else:
+        made.gateway()
+    assert warned(made) == []
+
+
+def test_a_judge_has_an_address_where_the_template_has_one(world: Any) -> None:
+    made = without_judge(world)
+    made.template("evaluate-template", openAiBasePath={"type": "string", "default": "http://models.ml:8080"})
+    made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
+    assert NO_JUDGE not in warned(made)
+
+
+def test_an_address_that_is_emptied_is_none(world: Any) -> None:
+    made = without_judge(world)
+    made.gateway()
+    made.edit(env=[{"name": "OPENAI_BASE_URL", "value": ""}])
+    assert warned(made) == [NO_JUDGE]
+
+
+def test_without_metrics_nobody_needs_a_judge(world: Any) -> None:
+    made = world()
+    made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
+    assert warned(made) == []
