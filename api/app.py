@@ -41,7 +41,7 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
     start = starter(temporal, config.task_queue, search_attributes=config.search_attributes)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
-    AppState(caches, runs, access, config.options, config.agent_check, start, broadcast).install(app)
+    AppState(caches, runs, access, config.options, config.neighbour_check, start, broadcast).install(app)
     app.add_middleware(CacheControl)
     app.add_middleware(HeadAsGet)
     problems.install(app)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from experiments.admission import AgentCheck
+from experiments.admission import NeighbourCheck
 from experiments.options import Options
 
 WEBHOOK = "experiment-operator-webhook"
@@ -50,4 +50,4 @@ class ApiConfig:
     task_queue: str = "experiment-operator"
     search_attributes: bool = False
     options: Options = field(default_factory=Options)
-    agent_check: AgentCheck = "refuse"
+    neighbour_check: NeighbourCheck = "refuse"

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from api.auth.kubernetes import Access
 from api.http.problems import CachesNotFilled, NoSuchResource
 from api.reconciliations.visibility import Runs
-from experiments.admission import AgentCheck
+from experiments.admission import NeighbourCheck
 from experiments.options import Options
 from experiments.resources import EXPERIMENT
 from kube.caches import Caches
@@ -34,7 +34,7 @@ class AppState:
     runs: Runs
     access: Access
     options: Options
-    agent_check: AgentCheck
+    neighbour_check: NeighbourCheck
     start: Start
     broadcast: Broadcast
 

@@ -170,7 +170,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         options=settings.options,
         task_queue=settings.temporal_task_queue,
         search_attributes=settings.temporal_search_attributes,
-        agent_check=settings.agent_check,
+        neighbour_check=settings.neighbour_check,
     )
     beside = partial(_run_webhook, kube, config, webhook) if settings.webhook else None
     await run_api(kube, await connect(lazy=True), config, beside)
@@ -183,7 +183,7 @@ async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookCo
     from webhook.app import create_webhook_app  # noqa: PLC0415
     from webhook.rotation import WebhookCertificates  # noqa: PLC0415
 
-    app = create_webhook_app(caches, client, config.options, agent_check=config.agent_check)
+    app = create_webhook_app(caches, client, config.options, neighbour_check=config.neighbour_check)
 
     async def serve(directory: Path) -> None:
         async with serving(app, webhook.host, webhook.port, Certificate(directory).context) as port:

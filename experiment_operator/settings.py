@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, No
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from api.http import tls
-from experiments.admission import AgentCheck
+from experiments.admission import NeighbourCheck
 from experiments.models import LABEL, DnsLabel, DnsName, Url
 from experiments.options import OWN_NAMESPACE, Options, PhaseTemplates
 
@@ -274,8 +274,9 @@ class Api(ReconcilingSettings):
         BeforeValidator(_comma_separated),
         Field(description="names or addresses by which the API server calls the webhook; else its Service's name"),
     ] = ()
-    agent_check: Annotated[
-        AgentCheck, Field(description="what the webhook does about an Agent that does not exist")
+    neighbour_check: Annotated[
+        NeighbourCheck,
+        Field(description="what the webhook does where an Agent, AiGateway or template is missing, or a name is taken"),
     ] = "refuse"
 
     @field_validator("api_auth")

@@ -30,7 +30,7 @@ from experiments.snapshot import Snapshot, Subject
 from experiments.warnings import FieldMessage, metrics
 from kube.objects import Object
 
-AgentCheck = Literal["refuse", "warn"]
+NeighbourCheck = Literal["refuse", "warn"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _OWNED_THRESHOLD = "f:defaultThreshold"
@@ -47,6 +47,8 @@ _FIELDS: dict[type[Problem], str] = {
     NameConflict: "metadata.name",
     TemplateMissing: "spec",
 }
+# Of these, what is about other objects, which may come or go after it: GitOps applies in whatever order it likes.
+_ABOUT_NEIGHBOURS = (AgentWithoutA2A, GatewayMissing, NameConflict, TemplateMissing)
 # Their sentences hold a size or a list of names, which another edit changes while the fault stays.
 _VARYING = (ExperimentTooLarge, TemplateMissing)
 
@@ -70,20 +72,25 @@ class Review:
         return replace(self, problems=problems, warnings=(*excused, *self.warnings))
 
 
-def review(snapshot: Snapshot, *, agent_check: AgentCheck = "refuse") -> Review:
-    """Of the Experiment in the snapshot as if it were not suspended, for it will not be for ever."""
+def review(snapshot: Snapshot, *, neighbour_check: NeighbourCheck = "refuse") -> Review:
+    """Of the Experiment in the snapshot as if it were not suspended, for it will not be for ever.
+
+    `neighbour_check` says whether it is refused because of other objects, or warned of them only.
+    """
     subject = snapshot.subject.unsuspended()
     spec, snapshot = subject.spec, replace(snapshot, subject=subject)
     if spec is None:
         return Review(tuple(_finding("spec", line) for line in subject.errors), unread=True)
     problems: list[FieldMessage] = []
     warnings: list[FieldMessage] = []
+    about_neighbours = problems if neighbour_check == "refuse" else warnings
     made = plan(snapshot)
     for problem in _problems(made, spec):
         path = _FIELDS.get(type(problem))
         fault = problem.reason if isinstance(problem, _VARYING) else ""
-        (warnings if path is None else problems).append(_finding(path or "spec", str(problem), fault))
-    _review_agent(snapshot, problems if agent_check == "refuse" else warnings, warnings)
+        ours = about_neighbours if isinstance(problem, _ABOUT_NEIGHBOURS) else problems
+        (warnings if path is None else ours).append(_finding(path or "spec", str(problem), fault))
+    _review_agent(snapshot, about_neighbours, warnings)
     warnings += [*made.warnings, *_warnings(subject, spec)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 

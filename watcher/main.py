@@ -7,7 +7,6 @@ that saves is work: two that dispatch at once wake the same run, since an Experi
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import structlog
 from temporalio.client import Client
@@ -21,7 +20,6 @@ from kube.lease import Lease
 from kube.reflector import Change
 from telemetry.health import needs
 from temporal.client import Start, starter
-from temporal.stuck import end_stuck_run
 from watcher.dispatcher import Dispatcher
 from watcher.snapshots import Snapshots
 
@@ -46,8 +44,7 @@ async def run_watcher(
     """Watches until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
     caches = Caches(client, sources(options))
     start = starter(temporal, task_queue, search_attributes=search_attributes)
-    start = _while_held(lease, start) if lease else start
-    dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
+    dispatcher = Dispatcher(Snapshots(caches, options), client, _while_held(lease, start) if lease else start)
     caches.subscribe(dispatcher.observe)
 
     async def dispatch() -> None:

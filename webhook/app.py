@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from experiments.admission import AgentCheck, Review, review
+from experiments.admission import NeighbourCheck, Review, review
 from experiments.models import Part, sentences
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
@@ -62,6 +62,7 @@ class AdmissionRequest(Part):
     kind: GroupVersionKind
     sub_resource: str | None = None
     operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    dry_run: bool | None = None
     obj: Annotated[Object | None, Field(alias="object")] = None
     old: Annotated[Object | None, Field(alias="oldObject")] = None
 
@@ -78,13 +79,15 @@ class AdmissionReview(Part):
     request: AdmissionRequest
 
 
-def create_webhook_app(caches: Caches, client: KubeClient, options: Options, *, agent_check: AgentCheck) -> Starlette:
+def create_webhook_app(
+    caches: Caches, client: KubeClient, options: Options, *, neighbour_check: NeighbourCheck
+) -> Starlette:
     """`caches` must cover `sources` and `name_sources` and be run by the caller.
 
     A request that is no AdmissionReview of an Experiment gets a 4xx, and a defect is a 500, each with a sentence. The
     API server then does what the administrator chose as failurePolicy; to allow it here would overrule that.
     """
-    webhook = _Webhook(caches, client, options, agent_check)
+    webhook = _Webhook(caches, client, options, neighbour_check)
     routes = [Route("/validate", webhook.validate, methods=["POST"])]
     return Starlette(routes=routes, exception_handlers={Exception: _defect})
 
@@ -95,9 +98,9 @@ async def _defect(_request: Request, _error: Exception) -> Response:
 
 
 class _Webhook:
-    def __init__(self, caches: Caches, client: KubeClient, options: Options, agent_check: AgentCheck) -> None:
+    def __init__(self, caches: Caches, client: KubeClient, options: Options, neighbour_check: NeighbourCheck) -> None:
         self._caches, self._client = caches, client
-        self._options, self._agent_check = options, agent_check
+        self._options, self._neighbour_check = options, neighbour_check
 
     async def validate(self, request: Request) -> Response:
         asked = _understood(await request.body())
@@ -117,19 +120,23 @@ class _Webhook:
         subject = Subject.of(obj, self._options)
         if subject.being_deleted:
             return Review()
-        said = self._review(subject)
-        if said.problems and (found := await self._read_through(subject)):
-            said = self._review(subject, found)
+        # What is tried out together, by GitOps for example, cannot be there yet.
+        check: NeighbourCheck = "warn" if asked.dry_run else self._neighbour_check
+        said = self._review(subject, check)
+        if (said.problems or said.warnings) and (found := await self._read_through(subject)):
+            said = self._review(subject, check, found)
         if said.problems and old is not None:
-            said = said.since(self._review(Subject.of(old, self._options)))
+            said = said.since(self._review(Subject.of(old, self._options), check))
         return said
 
-    def _review(self, subject: Subject, unheard: Mapping[ObjectRef, Object] = _NOTHING) -> Review:
+    def _review(
+        self, subject: Subject, check: NeighbourCheck, unheard: Mapping[ObjectRef, Object] = _NOTHING
+    ) -> Review:
         if subject.spec is not None and not self._caches.synced:
             return Review(warnings=(_UNCHECKED,))
         snapshot = Snapshot.take(subject, self._caches)
         snapshot = replace(snapshot, objects={**snapshot.objects, **unheard})
-        return review(snapshot, agent_check=self._agent_check)
+        return review(snapshot, neighbour_check=check)
 
     async def _read_through(self, subject: Subject) -> Mapping[ObjectRef, Object]:
         """What exists and has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""

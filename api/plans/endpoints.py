@@ -75,7 +75,7 @@ _BODY = {
 async def get_plan(namespace: Namespace, name: Name, state: State) -> PlanView:
     obj = require_experiment(state.caches, namespace, name)
     snapshot = _snapshot(obj, state)
-    return _view(plan(snapshot), review(snapshot, agent_check=state.agent_check))
+    return _view(plan(snapshot), review(snapshot, neighbour_check=state.neighbour_check))
 
 
 @router.get(
@@ -131,7 +131,7 @@ async def plan_for(request: Request, state: State, caller: TheCaller) -> PlanVie
         # All of it, unknown fields too, which the API server refuses in an apply.
         subject = replace(snapshot.subject, spec=None, errors=sentences(error))
         snapshot = replace(snapshot, subject=subject)
-    return _view(plan(snapshot), review(snapshot, agent_check=state.agent_check))
+    return _view(plan(snapshot), review(snapshot, neighbour_check=state.neighbour_check))
 
 
 def _snapshot(obj: Object, state: AppState) -> Snapshot:

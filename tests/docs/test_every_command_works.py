@@ -32,6 +32,13 @@ NOT_RUN = {
     ("docs/getting-started.md", "make demo"): _DEMO,
     ("docs/getting-started.md", "make dev"): _DEV,
     ("docs/how-to.md", "kubectl testkube run"): "needs Testkube itself and its plugin of kubectl",
+    ("docs/gitops.md", "kubectl apply --server-side --dry-run=server -f bundle.yaml"): (
+        "tests/webhook has each of these answers"
+    ),
+    (
+        "docs/gitops.md",
+        "kubectl apply --server-side -k deploy/argocd",
+    ): "needs Argo CD's namespace; tests/e2e applies it",
     ("docs/install.md", "docker build"): "needs an engine and a registry; tests/compose builds the image",
     ("docs/install.md", "kubectl rollout status"): _NO_PODS,
     ("docs/install.md", "kubectl create secret generic temporal-cloud -n experiment-operator --from-file"): (

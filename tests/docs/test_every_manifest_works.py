@@ -40,7 +40,7 @@ async def kustomized(manifests, desk):
     certificate = next(manifest for _, manifest in manifests if manifest.get("kind") == "Certificate")
     built = {}
     for place, manifest in manifests:
-        if manifest.get("kind") == "Kustomization":
+        if manifest.get("apiVersion", "").startswith("kustomize.config.k8s.io/"):
             directory = desk.directory / place.rpartition(":")[2]
             directory.mkdir(exist_ok=True)
             (directory / "kustomization.yaml").write_text(yaml.safe_dump(manifest))

@@ -13,7 +13,7 @@ import httpx
 
 from kube.objects import Object
 from localcluster import LocalCluster
-from localcluster.processes import Process, on_free_ports
+from localcluster.processes import Process, free_port, on_free_ports
 from support.clusters import kubeconfig_of
 
 STARTING_SECONDS = 150.0
@@ -27,6 +27,7 @@ class Installation:
 
     def __init__(self, cluster: LocalCluster, objects: list[Object], directory: Path) -> None:
         self._cluster, self._objects, self._directory = cluster, objects, directory
+        self._webhook_port = free_port()
 
     def _of(self, *kinds: str) -> list[Object]:
         return [obj for obj in self._objects if obj["kind"] in kinds]
@@ -35,10 +36,17 @@ class Installation:
         for service in self._of("Service"):
             # So the API server calls the process, and still by the name and for the certificate of the Service.
             service["spec"] |= {"type": "ExternalName", "externalName": "127.0.0.1"}
-        await self._do("apply", self._objects)
+        for configuration in self._of("ValidatingWebhookConfiguration"):
+            for webhook in configuration["webhooks"]:
+                webhook["clientConfig"]["service"]["port"] = self._webhook_port
+        await self.as_in_git("apply")
+
+    async def as_in_git(self, *command: str) -> None:
+        """`as_in_git("diff")`: all of it, as tools have it that apply server-side. Raises KubectlError."""
+        await self._do(self._objects, *command, "--server-side", "--field-manager=gitops")
 
     async def remove(self) -> None:
-        await self._do("delete", [obj for obj in self._objects if obj["kind"] != "CustomResourceDefinition"])
+        await self._do([obj for obj in self._objects if obj["kind"] != "CustomResourceDefinition"], "delete")
 
     async def run(self, stack: AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -46,23 +54,16 @@ class Installation:
                 tasks.create_task(self._start(stack, deployment))
 
     async def _start(self, stack: AsyncExitStack, deployment: Object) -> None:
-        process, webhook_port = await on_free_ports(3, lambda ports: self._process(deployment, ports))
+        process = await on_free_ports(2, lambda ports: self._process(deployment, ports))
         stack.push_async_callback(process.stop)
-        if deployment["metadata"]["labels"]["app.kubernetes.io/component"] == "api":
-            port = {"op": "add", "path": "/webhooks/0/clientConfig/service/port", "value": webhook_port}
-            for configuration in self._of("ValidatingWebhookConfiguration"):
-                name = configuration["metadata"]["name"]
-                await self._cluster.kubectl(
-                    "patch", "validatingwebhookconfiguration", name, "--type=json", "-p", json.dumps([port])
-                )
 
-    async def _process(self, deployment: Object, ports: list[int]) -> tuple[Process, int]:
+    async def _process(self, deployment: Object, ports: list[int]) -> Process:
         namespace, pod = deployment["metadata"]["namespace"], deployment["spec"]["template"]["spec"]
         (container,), (config,) = pod["containers"], self._of("ConfigMap")
-        metrics, api, webhook = ports
+        metrics, api = ports
         told = config["data"] | {each["name"]: each["value"] for each in container["env"]}
         local = dict.fromkeys(("API_HOST", "METRICS_HOST", "WEBHOOK_HOST"), "127.0.0.1")
-        local |= {"METRICS_PORT": str(metrics), "API_PORT": str(api), "WEBHOOK_PORT": str(webhook)}
+        local |= {"METRICS_PORT": str(metrics), "API_PORT": str(api), "WEBHOOK_PORT": str(self._webhook_port)}
         own = {"LEASE_NAMESPACE": namespace, "WEBHOOK_NAMESPACE": namespace}
         elsewhere = {**self._cluster.env(), "TEMPORAL_NAMESPACE": "default", "TESTKUBE_API_URL": ""}
         kubeconfig = await kubeconfig_of(self._cluster, pod["serviceAccountName"], self._directory, namespace)
@@ -71,11 +72,11 @@ class Installation:
         process = Process.start([sys.executable, "-m", "experiment_operator", *container["args"]], log, environ=environ)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{metrics}", trust_env=False) as http:
             await process.until(lambda: _is_ready(http), STARTING_SECONDS)
-        return process, webhook
+        return process
 
-    async def _do(self, verb: str, objects: list[Object]) -> None:
+    async def _do(self, objects: list[Object], *command: str) -> None:
         document = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        await self._cluster.kubectl(verb, "-f", "-", stdin=document)
+        await self._cluster.kubectl(*command, "-f", "-", stdin=document)
 
 
 async def _is_ready(http: httpx.AsyncClient) -> bool:

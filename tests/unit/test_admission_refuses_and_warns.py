@@ -51,8 +51,8 @@ def test_a_sound_experiment_passes_in_silence(made: Any) -> None:
 def test_a_missing_agent_is_refused_or_warned_of(world: Any) -> None:
     said = "spec.agentRef: Agent default/agent does not exist."
     assert refusals(world()) == [said]
-    assert refusals(world(), agent_check="warn") == []
-    assert warnings(world(), agent_check="warn") == [said]
+    assert refusals(world(), neighbour_check="warn") == []
+    assert warnings(world(), neighbour_check="warn") == [said]
 
 
 def test_without_the_agents_crd_no_agent_is_asked_for(world: Any) -> None:
@@ -82,6 +82,19 @@ def test_everything_that_is_wrong_is_said_at_once(world: Any) -> None:
     taken = [line for line in refusals(made) if line.startswith("metadata.name")]
     assert len(taken) == 3
     assert "ConfigMap testkube/weather-experiment.default exists and was not made for this Experiment" in taken[0]
+
+
+def test_what_is_about_others_can_be_warned_of_instead(world: Any) -> None:
+    made = world(aiGatewayRef={"name": "gateway"}, schedule={"cron": "0 0 30 2 *"})
+    for ref in [ref for ref in made.objects if ref.name == "run-template"]:
+        del made.objects[ref]
+    for child in made.subject.placement.children:
+        made.put(child.resource, child.name, child.namespace)
+    own = {line for line in refusals(made) if line.startswith("spec.schedule")}
+    assert refusals(made, neighbour_check="warn") == [*own]
+    assert {*refusals(made)} - own <= {*warnings(made, neighbour_check="warn")}
+    made.agent(spec={"protocols": [{"type": "OpenAI"}]})
+    assert refusals(made, neighbour_check="warn") == [*own]
 
 
 @pytest.mark.parametrize("kind", [CONFIG_MAP, TEST_WORKFLOW])

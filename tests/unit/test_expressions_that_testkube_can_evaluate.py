@@ -101,7 +101,7 @@ def test_an_expression_that_testkube_cannot_evaluate_is_told_by_field(world: Any
 
 def test_an_expression_that_testkube_cannot_evaluate_is_refused_when_it_is_applied(world: Any) -> None:
     made = world(env=[{"name": "PROMPT", "value": "say {{ name }}"}])
-    (refused,) = review(made.snapshot(), agent_check="warn").problems
+    (refused,) = review(made.snapshot(), neighbour_check="warn").problems
     assert str(refused) == made.condition("Ready")[2]
     assert refused.path == "spec.env[0].value"
 

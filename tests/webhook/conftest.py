@@ -61,7 +61,7 @@ async def old_caches(kube: KubeClient) -> Caches:
 
 @pytest.fixture(scope="session")
 def app(caches: Caches, kube: KubeClient) -> ASGIApp:
-    return create_webhook_app(caches, kube, Options(), agent_check="refuse")
+    return create_webhook_app(caches, kube, Options(), neighbour_check="refuse")
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ async def silent(cluster: Any, tmp_path: Path) -> AsyncIterator[KubeClient]:
 async def test_before_the_caches_are_filled_it_says_what_was_not_checked(
     apply: Any, sound: Any, webhook: Any, new_caches: Any, kube: Any
 ) -> None:
-    with webhook.answered_by(create_webhook_app(new_caches(), kube, Options(), agent_check="refuse")):
+    with webhook.answered_by(create_webhook_app(new_caches(), kube, Options(), neighbour_check="refuse")):
         said = await apply(sound(agentRef={"name": "nobody"}))
     assert (said.code, said.warnings) == (0, [UNCHECKED])
 
@@ -50,7 +50,7 @@ async def test_before_the_caches_are_filled_it_says_what_was_not_checked(
 async def test_before_the_caches_are_filled_it_knows_the_rules_of_the_models(
     ask: Any, question: Any, sound: Any, new_caches: Any, kube: Any
 ) -> None:
-    app = create_webhook_app(new_caches(), kube, Options(), agent_check="refuse")
+    app = create_webhook_app(new_caches(), kube, Options(), neighbour_check="refuse")
     answer = await ask(question(sound(dataset={"url": "http://data.example/set.json"})), app)
     assert answer.json()["response"]["status"]["message"] == "spec: scenarios and dataset must not both be set"
 
@@ -60,7 +60,7 @@ async def test_an_agent_that_was_created_a_moment_ago_is_found(
 ) -> None:
     """`kubectl apply -f` of both: the caches may hear of the Agent only after the Experiment is judged."""
     await world.agent("newborn", url="http://newborn.example")
-    app = create_webhook_app(old_caches, kube, Options(), agent_check="refuse")
+    app = create_webhook_app(old_caches, kube, Options(), neighbour_check="refuse")
     answer = await ask(question(sound(agentRef={"name": "newborn"})), app)
     assert answer.json()["response"] == {"uid": "a1b2", "allowed": True}
 
@@ -68,7 +68,7 @@ async def test_an_agent_that_was_created_a_moment_ago_is_found(
 async def test_a_silent_api_server_does_not_hold_up_the_answer(
     ask: Any, question: Any, sound: Any, old_caches: Any, silent: KubeClient
 ) -> None:
-    app = create_webhook_app(old_caches, silent, Options(), agent_check="refuse")
+    app = create_webhook_app(old_caches, silent, Options(), neighbour_check="refuse")
     async with asyncio.timeout(2):
         answer = await ask(question(sound(agentRef={"name": "nobody"})), app)
     assert answer.json()["response"]["allowed"] is False
@@ -78,7 +78,7 @@ async def test_a_defect_leaves_the_decision_to_the_failure_policy(
     apply: Any, ask: Any, question: Any, sound: Any, webhook: Any, kube: Any
 ) -> None:
     broken: Any = None
-    app = create_webhook_app(broken, kube, Options(), agent_check="refuse")
+    app = create_webhook_app(broken, kube, Options(), neighbour_check="refuse")
     answer = await ask(question(sound()), app)
     assert answer.status_code == 500
     assert answer.text == "A defect of the experiment-operator; its log has the details."

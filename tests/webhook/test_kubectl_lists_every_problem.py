@@ -38,7 +38,7 @@ async def test_an_agent_without_a2a(apply: Any, sound: Any, world: Any, heard: A
 
 async def test_a_template_that_is_missing(apply: Any, sound: Any, webhook: Any, caches: Any, kube: Any) -> None:
     options = Options(templates=PhaseTemplates(setup="our-setup"))
-    with webhook.answered_by(create_webhook_app(caches, kube, options, agent_check="refuse")):
+    with webhook.answered_by(create_webhook_app(caches, kube, options, neighbour_check="refuse")):
         said = await apply(sound(scenarios=None, dataset={"url": "http://data.example/set.json"}))
     assert said.refusal == f"{INVALID}spec: TestWorkflowTemplate our-setup does not exist in namespace testkube."
 
@@ -90,7 +90,7 @@ async def test_more_than_a_config_map_holds(apply: Any, sound: Any) -> None:
     assert said.refusal.endswith("bytes and a ConfigMap holds 1,048,576; use dataset.s3 or dataset.url.")
 
 
-@pytest.mark.parametrize("how", [[], ["--server-side"], ["--dry-run=server"]], ids=str)
+@pytest.mark.parametrize("how", [[], ["--server-side"]], ids=str)
 async def test_everything_at_once(apply: Any, sound: Any, world: Any, how: list[str]) -> None:
     wrong = {
         "agentRef": {"name": "nobody"},

@@ -74,12 +74,19 @@ async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: Any, he
     assert warning.startswith(f"spec.agentRef: Agent {world.namespace}/asleep is not ready; its spec says http://")
 
 
-async def test_a_missing_agent_where_that_is_only_warned_of(
+async def test_missing_neighbours_where_that_is_only_warned_of(
     apply: Any, sound: Any, world: Any, webhook: Any, caches: Any, kube: Any
 ) -> None:
-    with webhook.answered_by(create_webhook_app(caches, kube, Options(), agent_check="warn")):
-        said = await apply(sound(agentRef={"name": "nobody"}))
-    assert (said.code, said.warnings) == (0, [f"spec.agentRef: Agent {world.namespace}/nobody does not exist."])
+    reference = {"name": "nobody", "namespace": world.namespace}
+    with webhook.answered_by(create_webhook_app(caches, kube, Options(), neighbour_check="warn")):
+        said = await apply(sound(agentRef=reference, aiGatewayRef=reference))
+    assert (said.code, {*said.warnings}) == (
+        0,
+        {
+            f"spec.agentRef: Agent {world.namespace}/nobody does not exist.",
+            f"spec.aiGatewayRef: AiGateway {world.namespace}/nobody does not exist.",
+        },
+    )
 
 
 async def test_a_refusal_warns_as_well(apply: Any, sound: Any) -> None:
