@@ -4,14 +4,13 @@ applied, in the plan and in the status.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
 
 from experiments.admission import review
 from experiments.resources import TEST_TRIGGER
-from kube.objects import Object, ObjectRef, Resource
 
 Make: TypeAlias = Callable[[Any], Any]
 
@@ -210,22 +209,6 @@ def test_a_trigger_that_names_no_deployment_is_no_rival(world: Any, spec: dict[s
     made = shared(world)
     made.put(TEST_TRIGGER, "rival", "testkube", spec=spec)
     assert warned(made) == []
-
-
-class Store:
-    """What somebody keeps up to date."""
-
-    def __init__(self, objects: Mapping[ObjectRef, Object]) -> None:
-        self._objects = objects
-
-    def get(self, ref: ObjectRef) -> Object | None:
-        return self._objects.get(ref)
-
-    def objects(self, resource: Resource) -> list[Object]:
-        return [obj for ref, obj in self._objects.items() if ref.resource == resource]
-
-    def served(self, _: Resource) -> bool:
-        return True
 
 
 @pytest.mark.parametrize(("policy", "read"), [("Forbid", ["rival-1"]), ("Replace", [])])
