@@ -7,11 +7,12 @@ UI; objects are read again where they are needed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
 WORKFLOW_TYPE = "ReconcileExperiment"
 SIGNAL = "wake"
@@ -65,12 +66,6 @@ def workflow_id_prefix(namespace: str, name: str = "") -> str:
     return f"{_PREFIX}/{namespace}/{name}/" if name else f"{_PREFIX}/{namespace}/"
 
 
-# What is read by these names later on has to be an object's and a version, whoever has sent it.
-_DNS = "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
-_SeenObject = Annotated[str, Field(pattern=rf"^[A-Za-z]{{1,63}} {_DNS}/{_DNS}$")]
-_SeenVersion = Annotated[str, Field(pattern=r"^[0-9]{0,20}$")]
-
-
 @dataclass(slots=True)
 class WakeSignal:
     """Why to look. `seen` are the resourceVersions, by object (`Agent default/weather`), that this judgement rests on.
@@ -80,22 +75,29 @@ class WakeSignal:
     """
 
     reasons: list[str]
-    seen: dict[_SeenObject, _SeenVersion] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
     orphan: bool = False
 
     @classmethod
     def of(cls, given: Sequence[object]) -> WakeSignal | None:
-        """Read what somebody has sent. Temporal's UI and CLI offer to send nothing; None for what makes no sense."""
+        """Read what somebody has sent. Temporal's UI and CLI offer to send nothing; None for what makes no sense.
+
+        Of `seen`, what names no object or has no version is left out: the worker would have to read it.
+        """
         if not given or list(given) == [None]:
             return cls(["woken by hand"])
         try:
             [value] = given
-            return _WAKE_SIGNAL.validate_python(value)
+            signal = _WAKE_SIGNAL.validate_python(value)
         except ValueError:
             return None
+        seen = {name: version for name, version in signal.seen.items() if _SEEN.fullmatch(f"{name}={version}")}
+        return cls(signal.reasons, seen, signal.orphan)
 
 
 _WAKE_SIGNAL = TypeAdapter(WakeSignal)
+_DNS = "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+_SEEN = re.compile(f"[A-Za-z]{{1,63}} {_DNS}/{_DNS}=[0-9]{{0,20}}")
 
 
 @dataclass(slots=True)

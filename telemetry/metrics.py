@@ -42,6 +42,7 @@ RELISTS = Counter(
 )
 QUEUE_RETRIES = Counter(f"{_PREFIX}_queue_retries", "Experiments put back because judging or starting them failed")
 STARTS = Counter(f"{_PREFIX}_starts", "Runs that Temporal was asked to start or wake, by kind of reason", ["reason"])
+STUCK_RUNS = Counter(f"{_PREFIX}_stuck_runs", "Runs that were ended because their workflow task failed each time")
 WEBHOOK_REVIEWS = Counter(
     f"{_PREFIX}_webhook_reviews", "Experiments that the webhook judged, by what it said", ["operation", "verdict"]
 )

@@ -13,7 +13,9 @@ middle of its run looks as if much were to do. Hence two kinds of judgement:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 
@@ -54,11 +56,17 @@ class Dispatched:
     reported: bool = False
 
 
+EndStuckRun: TypeAlias = Callable[[Target], Awaitable[bool]]
+
+
 class Dispatcher:
     """`workers` bounds how many Experiments are judged and started at once."""
 
-    def __init__(self, snapshots: Snapshots, client: KubeClient, start: Start, *, workers: int = 16) -> None:
-        self._snapshots, self._client, self._start = snapshots, client, start
+    def __init__(
+        self, snapshots: Snapshots, client: KubeClient, start: Start, end_stuck_run: EndStuckRun, *, workers: int = 16
+    ) -> None:
+        self._snapshots, self._client = snapshots, client
+        self._start, self._end_stuck_run = start, end_stuck_run
         self._queue = WorkQueue(self._handle, workers=workers)
         self._unsettled: dict[ObjectRef, Dispatched] = {}
         self._repairs = RepairLimiter()
@@ -108,6 +116,8 @@ class Dispatcher:
             return
         if certain or ((found := await self._confirmed(found)).needed and not await self._is_behind(subject)):
             repairs = 0 if certain else self._repairs.note(ref, _now())
+            if attempt > 0:  # the run has been silent for long: a signal may not be heard
+                await self._end_stuck_run(Target(subject.meta.namespace, subject.meta.name, subject.meta.uid))
             run_id = await self._ask_for_run(found, repairs)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already

@@ -7,6 +7,7 @@ that saves is work: two that dispatch at once wake the same run, since an Experi
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 from temporalio.client import Client
@@ -20,6 +21,7 @@ from kube.lease import Lease
 from kube.reflector import Change
 from telemetry.health import needs
 from temporal.client import Start, starter
+from temporal.stuck import end_stuck_run
 from watcher.dispatcher import Dispatcher
 from watcher.snapshots import Snapshots
 
@@ -44,7 +46,8 @@ async def run_watcher(
     """Watches until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
     caches = Caches(client, sources(options))
     start = starter(temporal, task_queue, search_attributes=search_attributes)
-    dispatcher = Dispatcher(Snapshots(caches, options), client, _while_held(lease, start) if lease else start)
+    start = _while_held(lease, start) if lease else start
+    dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
     caches.subscribe(dispatcher.observe)
 
     async def dispatch() -> None:

@@ -48,10 +48,21 @@ class Writer:
         if manifest is None:
             return snapshot.with_object(ref, await self._delete(ref, live, changes))
         if live is None:
-            return snapshot.with_object(ref, await self._create(ref, manifest, changes))
+            return snapshot.with_object(ref, await self._create_for_trigger(snapshot, ref, manifest, changes))
         if action.step in REPLACE.values():
             return await self._replace(snapshot, action, changes)
         return snapshot.with_object(ref, await self._apply(action, changes))
+
+    async def _create_for_trigger(
+        self, snapshot: Snapshot, ref: ObjectRef, manifest: Object, changes: list[str]
+    ) -> Object:
+        """Create what its trigger may be there for already. Where that is refused, the trigger goes: it has lost it."""
+        try:
+            return await self._create(ref, manifest, changes)
+        except (kube.Forbidden, kube.Invalid):
+            if ref.resource == TEST_WORKFLOW:
+                await self._delete_trigger(snapshot, changes)
+            raise
 
     async def _create(self, ref: ObjectRef, manifest: Object, changes: list[str], verb: Verb = "create") -> Object:
         try:
@@ -89,12 +100,22 @@ class Writer:
 
     async def _replace(self, snapshot: Snapshot, action: Action, changes: list[str]) -> Snapshot:
         """Delete and create what nobody may change. A TestWorkflow is not to be missed by its trigger meanwhile."""
-        ref, trigger = action.ref, snapshot.subject.placement.test_trigger
-        if ref.resource == TEST_WORKFLOW and snapshot.is_own(trigger):
-            snapshot = snapshot.with_object(trigger, await self._delete(trigger, snapshot.get(trigger), changes))
+        ref = action.ref
+        if ref.resource == TEST_WORKFLOW:
+            trigger = snapshot.subject.placement.test_trigger
+            if going := await self._delete_trigger(snapshot, changes):
+                raise CleanupPending(
+                    f"{ref} has to be made anew once {trigger} is gone: it waits for {_waits_for(going)}."
+                )
+            snapshot = snapshot.with_object(trigger, None) if snapshot.is_own(trigger) else snapshot
         if left := await self._delete(ref, action.live, []):
             raise CleanupPending(f"{ref} has to be made anew, and waits for {_waits_for(left)}.")
         return snapshot.with_object(ref, await self._create(ref, action.manifest or {}, changes, "replace"))
+
+    async def _delete_trigger(self, snapshot: Snapshot, changes: list[str]) -> Object | None:
+        """Read what is left of a trigger of the Experiment's; None where it has none."""
+        trigger = snapshot.subject.placement.test_trigger
+        return await self._delete(trigger, snapshot.get(trigger), changes) if snapshot.is_own(trigger) else None
 
     async def _delete(self, ref: ObjectRef, live: Object | None, changes: list[str]) -> Object | None:
         """Read what is left, which waits for its finalizers."""

@@ -15,7 +15,7 @@ from pydantic_settings import SettingsError
 from temporalio.service import RPCError
 
 from experiment_operator import logs, settings
-from experiment_operator.doctor import kubernetes, templates, temporal, testkube, webhook
+from experiment_operator.doctor import children, kubernetes, templates, temporal, testkube, webhook
 from experiment_operator.doctor.report import Check, DoctorContext, Finding, Verdict, fault, ok, unchecked
 from experiments import yaml as documents
 from experiments.models import sentences
@@ -39,11 +39,13 @@ _CHECKS = (
     Check("Testkube API", (_TESTKUBE,), testkube.api),
     Check("TestTriggers", (_TESTKUBE,), testkube.triggers),
     Check("templates", (_TESTKUBE,), templates.templates),
+    Check("children", (_TESTKUBE,), children.left_behind),
     Check("agent runtime", (_API_SERVER,), kubernetes.agent_runtime),
     Check(_TEMPORAL, (_SETTINGS,), temporal.server),
     Check(_NAMESPACE, (_TEMPORAL,), temporal.namespace),
     Check("search attributes", (_NAMESPACE,), temporal.search_attributes),
     Check("task queue", (_NAMESPACE,), temporal.task_queue),
+    Check("runs", (_NAMESPACE,), temporal.stuck_runs),
     Check("webhook", (_API_SERVER,), webhook.webhook),
 )
 _PATIENCE_SECONDS = 15.0

@@ -16,11 +16,14 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, Verdict, fault, ok, unchecked, warning
+from experiments.contract import WORKFLOW_TYPE
 from temporal.client import connect
 from temporal.search_attributes import KEYS, type_of
+from temporal.stuck import MAX_ATTEMPTS
 
 _CALL = timedelta(seconds=5)
 _LONGEST_ERROR = 300
+_MAX_RUNS = 100
 _SHORT_RETENTION = timedelta(days=3)
 _ATTRIBUTES = "search attributes"
 _KINDS = {"workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY}
@@ -100,6 +103,22 @@ async def task_queue(context: DoctorContext) -> Findings:
         whose = f"{current.deployment_name} {current.build_id}" if current.build_id else "workers without a version"
         advice = "temporal worker deployment set-current-version --deployment-name … --build-id …"
         yield fault("task queue", f"new runs on {queue} go to {whose}, of which none works there", advice)
+
+
+async def stuck_runs(context: DoctorContext) -> Findings:
+    """Look at the runs that are open; most last a third of a second."""
+    query = f"WorkflowType = '{WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
+    looked_at, stuck = 0, list[str]()
+    async for run in context.temporal.list_workflows(query, limit=_MAX_RUNS):
+        looked_at += 1
+        described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_CALL)
+        if described.raw_description.pending_workflow_task.attempt >= MAX_ATTEMPTS:
+            stuck.append(run.id)
+    if stuck:
+        advice = "a watcher that runs ends them, and begins others; if they come back, the worker's log says why"
+        yield warning("runs", f"get no further, since their workflow task fails: {', '.join(stuck)}", advice)
+    else:
+        yield ok("runs", f"{looked_at} are open, and none is stuck")
 
 
 async def _describe_queue(

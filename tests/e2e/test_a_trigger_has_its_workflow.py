@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import asynccontextmanager
+
 import pytest
 
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import Source
+from localcluster.errors import KubectlError
 
 
 @pytest.fixture
@@ -59,3 +63,73 @@ async def test_one_whose_workflow_is_gone_and_cannot_be_made_goes_too(world):
     await world.cluster.kubectl("delete", "testworkflow", workflow.name, "-n", workflow.namespace)
     config_map, gone, trigger = await world.until(world.children, lambda found: found[2] is None)
     assert (config_map is not None, gone, trigger) == (True, None, None)
+
+
+@asynccontextmanager
+async def refusing(world, operation, condition, message, attempt):
+    """Until the end of the block, the API server refuses to have the TestWorkflow written where `condition` is false.
+
+    `attempt` is a kubectl command by which that shows.
+    """
+    group, version = TEST_WORKFLOW.api_version.split("/")
+    rule = {"apiGroups": [group], "apiVersions": [version], "operations": [operation], "resources": ["testworkflows"]}
+    name = {"name": f"refused-{world.namespace}"}
+    other = f"object.metadata.name != '{world.places().test_workflow.name}'"
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": f"{other} || {condition}", "message": message}],
+    }
+    binding = {"policyName": name["name"], "validationActions": ["Deny"]}
+    version = "admissionregistration.k8s.io/v1"
+    items = [
+        {"apiVersion": version, "kind": "ValidatingAdmissionPolicy", "metadata": name, "spec": policy},
+        {"apiVersion": version, "kind": "ValidatingAdmissionPolicyBinding", "metadata": name, "spec": binding},
+    ]
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+    async def is_refused():
+        try:
+            await world.cluster.kubectl(*attempt, "--dry-run=server")
+        except KubectlError as error:
+            return message in str(error)
+        return False
+
+    await world.cluster.kubectl("apply", "-f", "-", stdin=document)
+    try:
+        await world.until(is_refused)
+        yield
+    finally:
+        await world.cluster.kubectl("delete", "-f", "-", stdin=document)
+
+
+async def test_one_whose_workflow_is_gone_and_is_refused_goes_until_it_is_taken_again(world, tmp_path):
+    await world.create()
+    await world.reported()
+    workflow = world.places().test_workflow
+    again = {"apiVersion": TEST_WORKFLOW.api_version, "kind": TEST_WORKFLOW.kind, "spec": {}}
+    file = tmp_path / "workflow.json"
+    file.write_text(json.dumps({**again, "metadata": {"name": workflow.name, "namespace": workflow.namespace}}))
+    async with refusing(world, "CREATE", "false", "no new ones", ("create", "-f", str(file))):
+        await world.cluster.kubectl("delete", "testworkflow", workflow.name, "-n", workflow.namespace)
+        await world.reported(reason="Rejected")
+        assert (await world.until(world.children, lambda found: found[2] is None))[1] is None
+    await world.reported()
+    assert None not in await world.children()
+
+
+async def test_a_workflow_is_not_made_anew_under_a_trigger_that_somebody_holds(world):
+    await world.create()
+    await world.reported()
+    workflow, trigger = world.places().test_workflow, world.places().test_trigger
+    before = await world.kube.get(workflow)
+    await world.kube.merge_patch(trigger, {"metadata": {"finalizers": ["example.com/hold"]}})
+    patch = ("patch", "testworkflow", workflow.name, "-n", workflow.namespace, "--type=merge", "-p")
+    change = (*patch, '{"spec": {"use": [{"name": "x"}]}}')
+    async with refusing(world, "UPDATE", "object.spec == oldObject.spec", "spec: field is immutable", change):
+        await world.edit(llmAsAJudgeModel="gpt-4o")
+        await world.reported(reason="CleanupPending")
+        assert (await world.kube.get(workflow))["metadata"]["uid"] == before["metadata"]["uid"]
+        await world.kube.merge_patch(trigger, {"metadata": {"finalizers": None}})
+        await world.reported()
+        assert (await world.kube.get(workflow))["metadata"]["uid"] != before["metadata"]["uid"]
+    assert None not in await world.children()

@@ -10,6 +10,7 @@ from localcluster.errors import KubectlError
 async def test_a_config_map_that_was_replaced_wholesale_is_repaired(world):
     await world.create()
     await world.reported()
+    await world.closed_runs(1)  # what comes now is another's
     ref = world.places().config_map
     before = await world.kube.get(ref)
     bare = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"experiment.json": "{}"}}
@@ -24,6 +25,7 @@ async def test_a_config_map_that_was_replaced_wholesale_is_repaired(world):
 async def test_an_immutable_config_map_is_made_anew(world):
     await world.create()
     await world.reported()
+    await world.closed_runs(1)  # what comes now is another's
     ref = world.places().config_map
     before = await world.kube.get(ref)
     await world.kube.merge_patch(ref, {"immutable": True})
@@ -41,6 +43,7 @@ async def test_an_immutable_config_map_is_made_anew(world):
 async def test_a_workflow_whose_crd_lets_nobody_change_it_is_made_anew_without_its_trigger_meanwhile(world):
     await world.create()
     await world.reported()
+    await world.closed_runs(1)  # what comes now is another's
     ref = world.places().test_workflow
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",

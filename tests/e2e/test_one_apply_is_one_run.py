@@ -39,3 +39,12 @@ async def test_an_agent_and_its_experiment_applied_together_are_one_run(world):
     status = await world.reported()
     assert status.agent_url == "http://weather.svc:8000"
     await world.closed_runs(1)
+
+
+async def test_a_run_knows_why_it_was_asked_for(world):
+    """Also in the end, by the watcher's signal, and not only from the note with which it began."""
+    await world.create()
+    await world.reported()
+    [run] = await world.closed_runs(1)
+    result = await world.temporal.get_workflow_handle(run.id, run_id=run.run_id).result()
+    assert result["reasons"] == (await world.reasons())[0] != []

@@ -27,6 +27,22 @@ PARAMETERS = {
 NOW = "2026-11-23T12:00:00Z"
 
 
+class _Caches:
+    """Objects as the watcher looks them up."""
+
+    def __init__(self, objects: Mapping[ObjectRef, Object]) -> None:
+        self._objects = objects
+
+    def get(self, ref: ObjectRef) -> Object | None:
+        return self._objects.get(ref)
+
+    def objects(self, resource: Resource) -> list[Object]:
+        return [obj for ref, obj in self._objects.items() if ref.resource == resource]
+
+    def served(self, _: Resource) -> bool:
+        return True
+
+
 class MemoryWorld:
     """`MemoryWorld(trigger={…})` has an Experiment `default/weather` with one scenario and that in its spec.
 
@@ -106,6 +122,10 @@ class MemoryWorld:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.subject, copy.deepcopy(self.objects), frozenset(self.unserved))
+
+    def taken(self) -> Snapshot:
+        """Take the snapshot as the watcher does: of what the plan may read, and nothing else."""
+        return Snapshot.take(self.subject, _Caches(copy.deepcopy(self.objects)))
 
     def plan(self, failures: Mapping[ObjectRef, Problem] | None = None) -> Plan:
         return plan(self.snapshot(), failures or {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, TypeVar, overload
 
 import pytest
@@ -12,7 +13,7 @@ T = TypeVar("T")
 
 # So long that nothing but a defect is slower, however busy the machine is.
 PATIENCE = 120.0
-_BETWEEN_LOOKS, _BETWEEN_CALLS = 0.01, 0.05
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
 
 
 @overload
@@ -26,17 +27,20 @@ async def until(ask: Callable[[], T], told: Callable[[T], object] = bool, *, pat
 
 
 async def until(ask: Callable[[], Any], told: Callable[[Any], object] = bool, *, patience: float = PATIENCE) -> Any:
-    """Ask until the answer is as `told` wants it, and return that answer; fail with the last one."""
+    """Ask until the answer is as `told` wants it, and return that answer; fail with the last one.
+
+    The longer it takes, the less often it asks: who waits must not be what keeps the machine busy.
+    """
     answer: Any = None
+    began = monotonic()
     try:
         async with asyncio.timeout(patience) as limit:
             while True:
                 asked = ask()
-                remote = isinstance(asked, Awaitable)
-                answer = await asked if remote else asked
+                answer = await asked if isinstance(asked, Awaitable) else asked
                 if told(answer):
                     return answer
-                await asyncio.sleep(_BETWEEN_CALLS if remote else _BETWEEN_LOOKS)
+                await asyncio.sleep(min(max((monotonic() - began) / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))
     except TimeoutError:
         if not limit.expired():
             raise

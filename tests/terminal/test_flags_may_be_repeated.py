@@ -15,6 +15,7 @@ VALUES = {
         [Path("a.yaml"), Path("b.yaml"), Path("[c]"), Path("{d}.yaml")],
     ),
     "file": (["a.yaml", "b.yaml", "[c]", "-"], [Path("a.yaml"), Path("b.yaml"), Path("[c]"), Path("-")]),
+    "api_token_audiences": (["a", "b"], ("a", "b")),
     "webhook_hosts": (["a", "b", "c"], ("a", "b", "c")),
     "api_cors_origins": (["https://a", "https://b"], ("https://a", "https://b")),
     "log_levels": (["kube=debug", "watcher=error"], {"kube": "debug", "watcher": "error"}),

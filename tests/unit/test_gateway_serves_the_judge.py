@@ -4,14 +4,11 @@ uses, else the first of namespace ai-gateway. The condition says which it is, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from experiments.resources import AI_GATEWAY, TEST_WORKFLOW
-from experiments.snapshot import Snapshot
-from kube.objects import Object, ObjectRef, Resource
 
 REFERENCE = {"name": "gateway"}
 
@@ -142,22 +139,6 @@ def test_a_gateway_that_comes_first_now_changes_the_workflow(world: Any) -> None
     assert "spec.use[1].config.openAiBasePath" in {each.path for each in action.differences}
 
 
-class Store:
-    """What somebody keeps up to date."""
-
-    def __init__(self, objects: Mapping[ObjectRef, Object]) -> None:
-        self._objects = objects
-
-    def get(self, ref: ObjectRef) -> Object | None:
-        return self._objects.get(ref)
-
-    def objects(self, resource: Resource) -> list[Object]:
-        return [obj for ref, obj in self._objects.items() if ref.resource == resource]
-
-    def served(self, _: Resource) -> bool:
-        return True
-
-
 @pytest.mark.parametrize(
     ("reference", "read"),
     [(None, {"a", "gateway"}), (REFERENCE, {"gateway"}), ({**REFERENCE, "namespace": "b"}, set())],
@@ -168,5 +149,4 @@ def test_a_snapshot_has_the_gateways_that_may_be_meant(
     made = world(aiGatewayRef=reference)
     made.gateway()
     made.put(AI_GATEWAY, "a", "shop", spec={})
-    found = Snapshot.take(made.subject, Store(made.objects)).objects
-    assert {ref.name for ref in found if ref.resource == AI_GATEWAY} == read
+    assert {ref.name for ref in made.taken().objects if ref.resource == AI_GATEWAY} == read

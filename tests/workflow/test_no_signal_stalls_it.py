@@ -76,9 +76,10 @@ async def test_also_where_temporals_cli_sends_it(env, experiment, waiting_run):
     assert "woken by hand" in (await waiting_run.result()).reasons
 
 
-async def test_what_is_read_by_its_name_is_an_object(experiment, waiting_run):
-    await waiting_run.signal("wake", {"reasons": ["seen"], "seen": {"ConfigMap ../..": "1"}})
+async def test_of_what_was_seen_objects_with_versions_are_kept(experiment, waiting_run):
+    """The watcher itself sends some that are none, like any gateway at all (`AiGateway /`)."""
+    seen = {"ConfigMap ../..": "1", "AiGateway /": "", "Agent default/weather": "latest", "Agent default/rain": "17"}
     experiment.finds()
-    await experiment.start("TestWorkflowTemplate created", seen={"Agent default/weather": "17"})
-    await waiting_run.result()
-    assert experiment.requests("take_snapshot")[-1].seen == {"Agent default/weather": "17"}
+    await experiment.start("Agent changed", seen=seen)
+    assert (await waiting_run.result()).reasons == ["generation 1", "Agent changed"]
+    assert experiment.requests("take_snapshot")[-1].seen == {"Agent default/rain": "17"}
