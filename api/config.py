@@ -33,11 +33,11 @@ class WebhookConfig:
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    """`temporal_ui_url` is what links into Temporal's UI begin with; runs are asked for on `task_queue`, with
-    `search_attributes` where Temporal's namespace has them.
+    """`temporal_ui_url` is what links into Temporal's UI begin with.
 
-    A token must be for one of `token_audiences`, or without any for the API server. `tls_dir` holds the certificate
-    (`api.http.tls`), without it the api speaks plain HTTP; pages from `cors_origins` may call it from a browser.
+    Runs are asked for on `task_queue`, with `search_attributes` where Temporal's namespace has them. A token must be
+    for one of `token_audiences`, or without any for the API server. `tls_dir` holds the certificate (`api.http.tls`),
+    without it the api speaks plain HTTP; pages from `cors_origins` may call it from a browser.
     """
 
     host: str = "127.0.0.1"

@@ -10,5 +10,5 @@ from importlib import resources
 
 
 def experiment_crd() -> str:
-    """The CustomResourceDefinition as YAML, as `kubectl apply -f -` takes it."""
+    """Return the CustomResourceDefinition as YAML, as `kubectl apply -f -` takes it."""
     return (resources.files(__name__) / "testbench.agentic-layer.ai_experiments.yaml").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ def main() -> int:
 
 
 def _end_with_the_reader() -> int:
-    """As a program ends that SIGPIPE kills, without a word: in `doctor | head -1`, head has seen enough."""
+    """End as a program that SIGPIPE kills, without a word: in `doctor | head -1`, head has seen enough."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):  # what they still hold is written when the interpreter ends
         os.dup2(nowhere, stream.fileno())

@@ -27,7 +27,7 @@ S = TypeVar("S", bound=settings.Command)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit code; argparse leaves by `SystemExit` for --help (0) and unknown flags (2)."""
+    """Run a command. Returns the exit code; argparse leaves by `SystemExit` for --help (0) and unknown flags (2)."""
     _forget_empty_variables()
     name, *arguments = sys.argv[1:] if argv is None else argv or ["--help"]
     if name in {"-h", "--help"}:
@@ -61,20 +61,20 @@ def read_settings(kind: type[S], arguments: list[str]) -> S:
 
 
 def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:
-    """As argparse does, but of a flag that takes several values, and is there several times, all count."""
+    """Add as argparse does, but of a flag that takes several values, and is there several times, all count."""
     if options.get("nargs") in {"*", "+"} and names[0].startswith("-"):
         options["action"] = "extend"
     return parser.add_argument(*names, **options)
 
 
 def _forget_empty_variables() -> None:
-    """As if they were not there. Settings heed none, but to libraries an empty TEMPORAL_TLS says that there is TLS."""
+    """Drop empty variables. Settings heed none, but to libraries an empty TEMPORAL_TLS says that there is TLS."""
     for name in [name for name, value in os.environ.items() if not value]:
         del os.environ[name]
 
 
 def _flag(sentence: str, kind: type[settings.Command]) -> str:
-    """`api_port: …` as people wrote it, in the environment or as a flag."""
+    """Write `api_port: …` as people did, in the environment or as a flag."""
     field, _, problem = sentence.partition(": ")
     prefix = kind.model_config.get("env_prefix", "")
     return f"--{field.replace('_', '-')} ({prefix}{field.upper()}): {problem}"

@@ -27,7 +27,7 @@ _SECRETS = re.compile(
 
 
 def configure(level: str, style: str, levels: Mapping[str, str]) -> None:
-    """`style` is `console`, `json`, or `auto`: console where standard error is a terminal.
+    """Configure logging. `style` is `console`, `json`, or `auto`: console where standard error is a terminal.
 
     `levels` are those of single modules, with all that is in them.
     """
@@ -77,5 +77,5 @@ def _add_trace_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def _hide_secrets(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
-    """Over the finished line, so that it covers tracebacks and what libraries say, too."""
+    """Hide secrets in the finished line, so that it covers tracebacks and what libraries say, too."""
     return _SECRETS.sub(lambda found: f"{found['before'] or found['scheme'] or ''}[hidden]", str(line))

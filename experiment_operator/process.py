@@ -39,7 +39,7 @@ _RETRY_SECONDS = 1.0
 
 
 def serve(settings: ServiceSettings) -> None:
-    """Blocks until the process is asked to end.
+    """Run the service. Blocks until the process is asked to end.
 
     Raises `kube.errors.KubeError` where there is no way to a cluster, `listener.ListenError`, and ProxyError.
     """
@@ -52,7 +52,7 @@ def serve(settings: ServiceSettings) -> None:
 
 @contextmanager
 def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
-    """Metrics, probes and traces of this process, from before its event loop begins until after it has ended."""
+    """Serve metrics and probes, and send traces, from before the event loop begins until after it has ended."""
     pulse = Pulse()
     with (
         tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{_role(settings)}"),
@@ -63,7 +63,7 @@ def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
 
 
 def _role(settings: ServiceSettings) -> str:
-    """What this process is called: watcher, worker, api or all."""
+    """Name this process: watcher, worker, api or all."""
     return type(settings).__name__.lower()
 
 
@@ -99,7 +99,7 @@ async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
 
 
 def _starting() -> list[str]:
-    """What a role lacks until it says so itself."""
+    """Say what a role lacks until it says so itself."""
     return ["it is starting"]
 
 
@@ -122,7 +122,7 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
 
 
 async def _work(settings: Worker, kube: KubeClient) -> None:
-    """A worker cannot begin without Temporal, which may still be starting."""
+    """Run the worker. It cannot begin without Temporal, which may still be starting."""
     from worker.main import run_worker  # noqa: PLC0415
 
     while True:
@@ -177,7 +177,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
 
 
 async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookConfig, caches: Caches) -> None:
-    """Beside the api, on a listener of its own, which opens when there is a certificate."""
+    """Run the webhook beside the api, on a listener of its own, which opens when there is a certificate."""
     from api.http.server import serving  # noqa: PLC0415
     from api.http.tls import Certificate  # noqa: PLC0415
     from webhook.app import create_webhook_app  # noqa: PLC0415

@@ -41,7 +41,7 @@ class Permission:
 
 
 def permissions(chosen: ReconcilingSettings) -> frozenset[Permission]:
-    """Of all roles that these settings are for, each once: what holds for all is not repeated for one."""
+    """List those of all roles that these settings are for, each once: what holds for all is not repeated for one."""
     found: set[Permission] = set()
     if isinstance(chosen, Watcher):
         found |= _watcher(chosen)
@@ -53,7 +53,7 @@ def permissions(chosen: ReconcilingSettings) -> frozenset[Permission]:
 
 
 def _wider(permission: Permission) -> set[Permission]:
-    """Each of which makes this one needless: in all namespaces, under any name, or both."""
+    """Name those that make this one needless: in all namespaces, under any name, or both."""
     everywhere, any_name = replace(permission, namespace=""), replace(permission, name="")
     return {everywhere, any_name, replace(everywhere, name="")} - {permission}
 
@@ -87,7 +87,7 @@ def _api(chosen: Api) -> set[Permission]:
 
 
 def _webhook(chosen: Api) -> set[Permission]:
-    """To look again for what caches do not know; and, unless others keep the certificate, to keep it."""
+    """Allow to look again for what caches do not know; and, unless others keep the certificate, to keep it."""
     found = _may("get", AGENT) | _may("get", AI_GATEWAY)
     found |= _may("get", TEST_WORKFLOW_TEMPLATE, chosen.options.generated_in)
     if chosen.webhook_tls_dir is None:
@@ -100,7 +100,7 @@ def _webhook(chosen: Api) -> set[Permission]:
 
 
 def _watch(watched: Iterable[Source]) -> set[Permission]:
-    """RBAC knows field selectors for a name, and no others."""
+    """Allow to list and watch. RBAC knows field selectors for a name, and no others."""
     return {
         permission
         for source in watched

@@ -45,7 +45,7 @@ def _namespace(value: str) -> str:
 
 
 def own_namespace() -> str:
-    """Of the pod that this process runs in, or `default`."""
+    """Return that of the pod that this process runs in, or `default`."""
     with suppress(OSError):
         return _POD_NAMESPACE.read_text().strip()
     return "default"
@@ -101,7 +101,7 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
 def _levels(value: Any) -> Any:
-    """Of `kube=debug,watcher.queue=warning`."""
+    """Read `kube=debug,watcher.queue=warning`."""
     pairs = {}
     for each in _comma_separated(value):
         module, _, level = each.partition("=")
@@ -365,7 +365,7 @@ class Plan(Asking):
 
 
 class Why(Asking):
-    """Show how an Experiment is, what was done about it, and what would be done now."""
+    """Explain an Experiment: conditions, recent reconciliations, pending changes."""
 
     name: CliPositionalArg[DnsName]
 

@@ -65,7 +65,7 @@ class Review:
     unread: bool = False
 
     def since(self, before: Review) -> Review:
-        """What was wrong before in the same way only warns: nobody is kept from mending one thing by another."""
+        """Warn only of what was wrong before in the same way: nobody is kept from mending one thing by another."""
         known = {found.fault or found for found in before.problems}
         excused = [f for f in self.problems if (f.fault or f) in known or (before.unread and not self.unread)]
         problems = tuple(found for found in self.problems if found not in excused)
@@ -73,7 +73,7 @@ class Review:
 
 
 def review(snapshot: Snapshot, *, neighbour_check: NeighbourCheck = "refuse") -> Review:
-    """Of the Experiment in the snapshot as if it were not suspended, for it will not be for ever.
+    """Review the Experiment in the snapshot as if it were not suspended, for it will not be for ever.
 
     `neighbour_check` says whether it is refused because of other objects, or warned of them only.
     """
@@ -96,7 +96,7 @@ def review(snapshot: Snapshot, *, neighbour_check: NeighbourCheck = "refuse") ->
 
 
 def _finding(path: str, sentence: str, fault: str = "") -> FieldMessage:
-    """With the path from the sentence, where that begins with one."""
+    """Take the path from the sentence, where that begins with one."""
     found, colon, rest = sentence.partition(": ")
     if colon and found.startswith(("spec", "metadata")) and " " not in found:
         path, sentence = found, rest
@@ -104,7 +104,7 @@ def _finding(path: str, sentence: str, fault: str = "") -> FieldMessage:
 
 
 def _problems(made: Plan, spec: ExperimentSpec) -> Iterator[Problem]:
-    """The plan's, and names that are taken, for which the plan does not look while anything else is in the way."""
+    """Yield the plan's, and names that are taken, for which it does not look while anything else is in the way."""
     yield from made.problems
     snapshot = made.snapshot
     *others, trigger = snapshot.subject.placement.children
@@ -160,7 +160,7 @@ def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:
 
 
 def _owned_in_spec(obj: Object) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """By which operation each manager came to the fields of the spec that it owns."""
+    """Yield by which operation each manager came to the fields of the spec that it owns."""
     entries = obj["metadata"].get("managedFields")
     for entry in entries if isinstance(entries, list) else ():
         with suppress(KeyError, TypeError):  # a file, unlike the API server, may have anything there

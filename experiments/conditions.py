@@ -77,7 +77,7 @@ def generated(ref: ObjectRef, live: Object | None) -> GeneratedResource:
 
 
 def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condition:
-    """A message is cut at what the CRD takes: a status that cannot be written would say nothing at all."""
+    """Make a condition. Its message is cut at what the CRD takes: a status that cannot be written would say nothing."""
     status: Literal["True", "False"] = "True" if ok else "False"
     return Condition(type=kind, status=status, reason=Reason(reason), message=message[:_LONGEST_MESSAGE])
 
@@ -106,7 +106,7 @@ class Report:
         return self.requested_at is not None and self.requested_at != honoured
 
     def _generated_differs_from(self, status: ExperimentStatus) -> bool:
-        """An object that is still to be made has no uid yet."""
+        """Tell whether `status` names other objects; one that is still to be made has no uid yet."""
         said = {r.model_copy(update={"uid": ""}): r.uid for r in status.generated_resources}
         ours = {r.model_copy(update={"uid": ""}): r.uid for r in self.generated}
         return said.keys() != ours.keys() or any(uid and uid != said[r] for r, uid in ours.items())
@@ -116,7 +116,7 @@ class Report:
         return next(c for c in self.conditions if c.type == ConditionType.READY)
 
     def status(self, current: ExperimentStatus, run: LastReconciliation) -> dict[str, Any]:
-        """The merge patch of the status. `lastTransitionTime` moves only with a condition's status (API convention)."""
+        """Make the status's merge patch. `lastTransitionTime` moves only with a condition's status (API convention)."""
         patch = {
             "observedGeneration": self.generation,
             "conditions": [

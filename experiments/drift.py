@@ -103,7 +103,7 @@ def _compare_field(desired: Any, live: Any, scope: _Scope, path: str, pointer: P
 
 
 def _compare_owners(desired: list[Any], live: list[Any], path: str, pointer: Pointer) -> Iterator[Difference]:
-    """Others may add owners. One of this service's kind that is not meant any more has to go."""
+    """Compare owners. Others may add some; one of this service's kind that is not meant any more has to go."""
     owners = {owner["uid"]: owner for owner in live}
     kept = [owner for owner in live if not _is_experiment(owner) or owner["uid"] in {o["uid"] for o in desired}]
     if len(kept) != len(live) or not all(_covers(owner, owners.get(owner["uid"])) for owner in desired):
@@ -125,7 +125,7 @@ def _is_settable(scope: _Scope, key: str) -> bool:
 
 
 def _is_void(value: Any) -> bool:
-    """Whether it says no more than nothing at all would."""
+    """Tell whether it says no more than nothing at all would."""
     return value in (None, {}, [], "", False)
 
 

@@ -56,5 +56,5 @@ def _metric(metric: Metric) -> dict[str, Any]:
 
 
 def _set(**fields: Any) -> dict[str, Any]:
-    """The fields that are set. Free-form values keep every key inside them as written, nulls included."""
+    """Keep the fields that are set. Free-form values keep every key inside them as written, nulls included."""
     return {name: value for name, value in fields.items() if value is not None}

@@ -50,7 +50,7 @@ def check(text: str) -> None:
 
 
 def _end(text: str, position: int) -> int:
-    """Where the expression that begins at `position` has ended; -1 where it does not."""
+    """Find where the expression that begins at `position` has ended; -1 where it does not."""
     operand_wanted, depth = True, 0
     for kind, token, end in _tokens(text, position):
         if kind == "close":
@@ -67,7 +67,7 @@ def _end(text: str, position: int) -> int:
 
 
 def _follow(kind: str, token: str, operand_wanted: bool, text: str, position: int) -> bool:
-    """Whether an operand has to come next. Raises where `token` cannot stand here."""
+    """Tell whether an operand has to come next. Raises where `token` cannot stand here."""
     if kind in {"name", "value"}:
         if not operand_wanted:
             raise _unreadable(text, position)
@@ -82,7 +82,7 @@ def _follow(kind: str, token: str, operand_wanted: bool, text: str, position: in
 
 
 def _tokens(text: str, position: int) -> Iterator[tuple[str, str, int]]:
-    """Kind, token and end of each, up to the closing braces."""
+    """Yield kind, token and end of each, up to the closing braces."""
     while position < len(text):
         if space := _SPACE.match(text, position):
             position = space.end()

@@ -63,7 +63,7 @@ class Inputs:
 
 
 def config_map(subject: Subject, spec: ExperimentSpec) -> Object:
-    """Raises `ExperimentTooLarge`."""
+    """Make the ConfigMap. Raises `ExperimentTooLarge`."""
     text = experiment_json(spec)
     if (size := len(text.encode())) > _CONFIG_MAP_LIMIT:
         raise ExperimentTooLarge(
@@ -74,7 +74,7 @@ def config_map(subject: Subject, spec: ExperimentSpec) -> Object:
 
 
 def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> Object:
-    """Raises `TemplateMismatch`."""
+    """Make the TestWorkflow. Raises `TemplateMismatch`."""
     body: dict[str, Any] = {}
     if spec.inline:
         source = {"name": subject.placement.config_map.name, "key": FILE_KEY}
@@ -115,7 +115,7 @@ def test_trigger(subject: Subject, spec: ExperimentSpec) -> Object:
 
 
 def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
-    """Parameters that a template declares without default and that nobody sets: an execution that uses one fails."""
+    """List parameters that a template declares without default and nobody sets: an execution that uses one fails."""
     return [
         f"{ref.name}: {name}"
         for (phase, ref), use in zip(subject.templates.items(), workflow["spec"]["use"], strict=True)
@@ -125,7 +125,7 @@ def unfilled(subject: Subject, workflow: Object, inputs: Inputs) -> list[str]:
 
 
 def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str, str]:
-    """Every parameter that templates of the wild are known to take, where there is a value for it."""
+    """Give a value, where there is one, to every parameter that templates of the wild are known to take."""
     keys = (declared.get("openAiApiKey") or {} for declared in inputs.parameters.values())
     key = None if any(parameter.get("default") for parameter in keys) else _NO_KEY
     injected = {OTLP_VARIABLE: inputs.otlp_endpoint, BASE_URL_VARIABLE: inputs.judge.url, _KEY_VARIABLE: key}
@@ -144,7 +144,7 @@ def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str,
 
 
 def _literal(value: str) -> str:
-    """`value` so that it arrives as written: as an expression that gives a string, where it could be taken for more."""
+    """Write `value` so that it arrives as it is: as an expression for a string, where it could be taken for more."""
     return f'{{{{"{value}"}}}}' if _MAYBE_NOT_A_STRING.fullmatch(value) else value
 
 
@@ -153,7 +153,7 @@ def _essential(phase: str, values: dict[str, str]) -> list[str]:
 
 
 def _use(ref: ObjectRef, declared: dict[str, Any], values: dict[str, str], essential: list[str]) -> dict[str, Any]:
-    """One step. Testkube ignores what a template does not declare, so only what it declares is passed."""
+    """Make one step. Testkube ignores what a template does not declare, so only what it declares is passed."""
     if missing := [name for name in essential if name not in declared]:
         raise TemplateMismatch(
             f"{ref} does not declare the parameter {', '.join(missing)}, without which it cannot work."
@@ -163,7 +163,7 @@ def _use(ref: ObjectRef, declared: dict[str, Any], values: dict[str, str], essen
 
 
 def _environment(spec: ExperimentSpec, inputs: Inputs) -> list[dict[str, Any]]:
-    """What is injected, then the user's own, which wins."""
+    """List what is injected, then the user's own, which wins."""
     # The image's `uv run` would otherwise rebuild its package at each start, which takes the internet.
     injected = {"UV_NO_SYNC": "1"}
     if inputs.otlp_endpoint:
@@ -178,7 +178,7 @@ def _environment(spec: ExperimentSpec, inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def _conveyed(spec: ExperimentSpec, variable: str, injected: str | None) -> str | None:
-    """What a template's parameter is passed that stands for `variable`: a step's own environment beats the workflow's.
+    """Pass `variable` on by a template's parameter: a step's own environment beats the workflow's.
 
     What the user takes from a Secret or ConfigMap cannot be passed on, and must not be overruled either.
     """
@@ -191,7 +191,7 @@ def _conveyed(spec: ExperimentSpec, variable: str, injected: str | None) -> str 
 
 
 def _awaited(event: str) -> list[dict[str, Any]]:
-    """The conditions of the Deployment for which a run waits, so that it meets the new pods and not the old.
+    """List the conditions of the Deployment for which a run waits, so that it meets the new pods and not the old.
 
     A trigger fires when a rollout begins. `ttl` is the greatest age in seconds of a condition: without it, Progressing
     is still true from the rollout before. Scaling does not renew Progressing, and what is deleted becomes nothing.
@@ -230,6 +230,6 @@ def _child(subject: Subject, ref: ObjectRef, body: dict[str, Any]) -> Object:
 
 
 def _owner_reference(subject: Subject) -> dict[str, Any]:
-    """Without `blockOwnerDeletion`, which some clusters let only those set who may update finalizers."""
+    """Make one without `blockOwnerDeletion`, which some clusters let only those set who may update finalizers."""
     owner = {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind, "name": subject.meta.name}
     return {**owner, "uid": subject.meta.uid, "controller": True}

@@ -68,7 +68,7 @@ def _closed_expressions(value: str) -> str:
 
 
 def _whole(value: Any) -> Any:
-    """To the API server 60.0 is an integer."""
+    """Take 60.0 for an integer, as the API server does."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -127,7 +127,7 @@ _T = TypeVar("_T")
 
 
 def _unique_by(key: Callable[[_T], Hashable]) -> AfterValidator:
-    """Refuses what the API server refuses of a list-map: two items of one key."""
+    """Refuse what the API server refuses of a list-map: two items of one key."""
 
     def check(items: list[_T]) -> list[_T]:
         counts = Counter(map(key, items))
@@ -331,7 +331,7 @@ class ExperimentSpec(PartWithDefaults):
         return self.trigger is not None and self.trigger.enabled and self.trigger.concurrency_policy == "Forbid"
 
     def variable(self, name: str) -> EnvVar | None:
-        """The user's own environment variable of this name."""
+        """Find the user's own environment variable of this name."""
         return next((variable for variable in self.env or () if variable.name == name), None)
 
 
@@ -385,7 +385,7 @@ class ExperimentStatus(Part):
     @field_validator("observed_generation")
     @classmethod
     def _none_yet(cls, value: int | None) -> int | None:
-        """The CRD's default is -1: nobody has looked at this object yet."""
+        """Read the CRD's default, -1, as None: nobody has looked at this object yet."""
         return None if value == -1 else value
 
     def condition(self, kind: str) -> Condition | None:
@@ -434,7 +434,7 @@ def parse_status(obj: Object) -> ExperimentStatus:
 
 
 def parse(obj: Object, *, strict: bool = False) -> Experiment:
-    """`obj` as an Experiment. Raises `pydantic.ValidationError`, which `sentences` puts into words.
+    """Read `obj` as an Experiment. Raises `pydantic.ValidationError`, which `sentences` puts into words.
 
     Unknown fields are ignored, as the API server prunes them; `strict` refuses them, as `kubectl apply` does.
     """
@@ -453,7 +453,7 @@ _MOST_SENTENCES = 1000
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """The error as lines of `field: what is wrong`, fields written as kubectl writes them."""
+    """Put the error into lines of `field: what is wrong`, fields written as kubectl writes them."""
     if error.error_count() > _MOST_SENTENCES:  # there can be half a million of them, which would take seconds
         return [f"(root): breaks {error.error_count():,} rules, too many to name"]
     return [

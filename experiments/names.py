@@ -65,7 +65,7 @@ def placement(namespace: str, name: str, options: Options) -> Placement:
 
 
 def _child_name(namespace: str, name: str, suffix: str, *, owned: bool) -> str:
-    """`<name><suffix>` beside the Experiment, `<name><suffix>.<namespace>` elsewhere: a namespace has no dots.
+    """Name it `<name><suffix>` beside the Experiment, `<name><suffix>.<namespace>` elsewhere: a namespace has no dots.
 
     The first kind always ends in the suffix, so the second must not: a namespace that does gets a hash behind it, as
     does what is too long. `.x.` keeps that from reading as either kind: what is before the last dot ends in no suffix.
@@ -113,7 +113,7 @@ def is_marked(child: Object) -> bool:
 
 
 def experiment_of(child: Object) -> tuple[str, str] | None:
-    """Namespace and name of the Experiment that a child was made for, or None where nothing says so."""
+    """Return namespace and name of the Experiment that a child was made for, or None where nothing says so."""
     meta = child["metadata"]
     namespace, _, name = meta.get("annotations", {}).get(EXPERIMENT_ANNOTATION, "").partition("/")
     if name:

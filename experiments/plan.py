@@ -154,7 +154,7 @@ class Plan:
 
 
 def plan(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem] = MappingProxyType({})) -> Plan:
-    """`failures` are what actions on these objects have met: such an action is reported instead of planned again."""
+    """Plan a reconciliation. An action that has met one of `failures` is reported instead of planned again."""
     subject, failures = snapshot.subject, {**snapshot.refused, **failures}
     if subject.meta.deletion_timestamp:
         return _clean_up(snapshot, failures)
@@ -197,14 +197,14 @@ def _releases(snapshot: Snapshot) -> list[Action]:
 
 
 def _aborts(snapshot: Snapshot) -> list[Action]:
-    """Not for somebody else's TestWorkflow, nor for one where this service generated before: Testkube goes by name."""
+    """Abort nothing of others' TestWorkflows, nor of one where this service generated before: Testkube goes by name."""
     workflow = snapshot.subject.placement.test_workflow
     foreign = snapshot.get(workflow) is not None and not snapshot.is_own(workflow)
     return [] if foreign else [Action(Step.ABORT_EXECUTIONS, workflow)]
 
 
 def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
-    """Suspended, or not to be understood: the children stay as they are, and the status says so."""
+    """Leave the children of what is suspended, or not to be understood, as they are; the status says so."""
     problems = (problem,) if problem else ()
     suspended = condition(
         ConditionType.READY, False, "Suspended", "spec.suspend is true: nothing is created, changed or repaired."
@@ -217,7 +217,7 @@ def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:
 
 
 def _carry_over_report(snapshot: Snapshot, overall: tuple[Condition, ...], gone: Collection[ObjectRef] = ()) -> Report:
-    """What the status says already, but for how it stands `overall` and for children that are `gone`."""
+    """Report what the status says already, but for how it stands `overall` and for children that are `gone`."""
     status = snapshot.subject.status
     parts = [c for c in status.conditions if c.type in set(ConditionType) - _OVERALL]
     return Report(
@@ -242,7 +242,7 @@ def _overall(problems: tuple[Problem, ...]) -> tuple[Condition, ...]:
 
 
 def _verdict(kind: ConditionType, problems: Iterable[Problem], reason: str, message: str) -> Condition:
-    """A condition that is false for the first of `problems`, naming all of them."""
+    """Make a condition that is false for the first of `problems`, naming all of them."""
     first, *rest = *problems, None
     if first is None:
         return condition(kind, True, reason, message)
@@ -273,7 +273,7 @@ def _is_terminating(snapshot: Snapshot, ref: ObjectRef) -> bool:
 
 
 def check_name(snapshot: Snapshot, child: ObjectRef) -> None:
-    """Raises `NameConflict` where something else has the name of a child."""
+    """Raise `NameConflict` where something else has the name of a child."""
     if snapshot.get(child) and not snapshot.is_own(child):
         raise NameConflict(f"{child} exists and was not made for this Experiment; rename one of the two.")
 
@@ -321,7 +321,7 @@ class _Reconciliation:
         )
 
     def _inputs(self) -> manifests.Inputs | None:
-        """Everything the TestWorkflow is made from, or None when something is in the way."""
+        """Collect everything the TestWorkflow is made from, or None when something is in the way."""
         workflow = ConditionType.WORKFLOW_READY
         self.agent = self._attempt(ConditionType.AGENT_RESOLVED, resolve.agent_url, self.snapshot)
         self.judge = self._attempt(workflow, resolve.judge, self.snapshot)
@@ -363,7 +363,7 @@ class _Reconciliation:
         return stays or any(action.ref == ref for action in self.actions)
 
     def _drop_trigger(self) -> None:
-        """Deletes a trigger that is not wanted, or has lost its workflow: Testkube would drop others because of it."""
+        """Delete a trigger that is not wanted, or has lost its workflow: Testkube would drop others because of it."""
         trigger = self.placement.test_trigger
         if self.snapshot.is_own(trigger) or trigger in self.failures:
             self._delete([trigger])
@@ -414,7 +414,7 @@ class _Reconciliation:
             self.actions.append(Action(step, ref, live=self.snapshot.get(ref)))
 
     def _require(self, *resources: Resource) -> bool:
-        """Names the group rather than the kind: watcher and worker may not learn of all kinds at once."""
+        """Require them to be served. Names the group, not the kind: watcher and worker may not learn of all at once."""
         if missing := self.snapshot.unserved.intersection(resources):
             raise TestkubeMissing(f"{next(iter(missing)).api_version} is not served here; install Testkube.")
         return True
@@ -467,7 +467,7 @@ class _Reconciliation:
             yield _verdict(trigger, [*found[trigger], *in_the_way], *said)
 
     def _applied(self, kind: ConditionType, child: ObjectRef) -> tuple[str, str]:
-        """Reason and message of a condition that is true, with what there is to say besides."""
+        """Return reason and message of a condition that is true, with what there is to say besides."""
         words = [f"{child} is as the Experiment says."]
         if kind == ConditionType.WORKFLOW_READY and self.judge:
             words.append(self.judge.message)
@@ -481,7 +481,7 @@ class _Reconciliation:
 
 
 def _check_expressions(spec: ExperimentSpec) -> None:
-    """Raises `InvalidExpression` for what would abort every execution, with its reason only in Testkube's own log."""
+    """Raise `InvalidExpression` for what would abort every execution, with its reason only in Testkube's own log."""
     for i, variable in enumerate(spec.env or ()):
         try:
             expressions.check(variable.value or "")

@@ -11,7 +11,7 @@ from experiments.snapshot import Snapshot
 
 
 def reasons(plan: Plan) -> list[str]:
-    """Empty for a plan that is not needed, else at least one, like `generation 3` or `TestTrigger deleted`."""
+    """List why a plan is needed, at least one like `generation 3` or `TestTrigger deleted`; empty where it is not."""
     if not plan.needed:
         return []
     subject = plan.snapshot.subject
@@ -27,7 +27,7 @@ def reasons(plan: Plan) -> list[str]:
 
 
 def kind_of(found: list[str]) -> str:
-    """What sort of reason the first of these is: one of a few words, to be counted by."""
+    """Name the sort of reason that the first of these is: one of a few words, to be counted by."""
     return next((kind for kind, pattern in _KINDS.items() if found and pattern.fullmatch(found[0])), "other")
 
 
@@ -62,7 +62,7 @@ def _of(action: Action, snapshot: Snapshot, known: list[str]) -> str | None:
 
 
 def _news(plan: Plan) -> list[str]:
-    """What the status does not say yet: the conditions whose reason is new."""
+    """List what the status does not say yet: the conditions whose reason is new."""
     said = {(c.type, c.reason) for c in plan.snapshot.subject.status.conditions}
     conditions = plan.report.conditions if plan.report else ()
     told = (c for c in conditions if c.type not in {ConditionType.RECONCILING, ConditionType.STALLED})

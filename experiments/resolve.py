@@ -49,7 +49,7 @@ class Judge:
 
 
 def agent_url(snapshot: Snapshot) -> AgentUrl:
-    """Raises `AgentWithoutA2A` or `ExpressionRefused`."""
+    """Find the URL at which the agent answers A2A. Raises `AgentWithoutA2A` or `ExpressionRefused`."""
     found = _agent_url(snapshot)
     refuse_expression(f"the URL of {snapshot.subject.agent}", found.url)
     return found
@@ -82,7 +82,7 @@ def _agent_url(snapshot: Snapshot) -> AgentUrl:
 
 
 def _last_known(snapshot: Snapshot) -> str | None:
-    """The URL that this very agent once reported: it empties its status while it is not ready."""
+    """Return the URL that this very agent once reported: it empties its status while it is not ready."""
     status, ref = snapshot.subject.status, snapshot.subject.agent
     condition = status.condition("AgentResolved")
     if condition is None or condition.status != "True" or condition.reason not in {"AgentReady", "AgentNotReady"}:
@@ -131,7 +131,7 @@ def _gateway_of_agent(snapshot: Snapshot) -> ObjectRef | None:
 
 
 def otlp_endpoint(snapshot: Snapshot) -> str | None:
-    """Where telemetry goes: the spec, or the first `otel-config` that says so. Raises `ExpressionRefused`."""
+    """Find where telemetry goes: the spec, or the first `otel-config` that says so. Raises `ExpressionRefused`."""
     spec = snapshot.subject.spec
     if spec and spec.otlp_endpoint:
         return spec.otlp_endpoint
@@ -162,7 +162,7 @@ def is_observed(snapshot: Snapshot, spec: ExperimentSpec, endpoint: str | None) 
 
 
 def template_parameters(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
-    """Per phase, the parameters that its template declares, by name. Raises `TemplateMissing` naming all that are."""
+    """Read, per phase, the parameters that its template declares. Raises `TemplateMissing` naming all that are."""
     templates = {phase: (ref, snapshot.get(ref)) for phase, ref in snapshot.subject.templates.items()}
     if missing := list(dict.fromkeys(ref for ref, template in templates.values() if template is None)):
         what, do = ("TestWorkflowTemplate", "does") if len(missing) == 1 else ("TestWorkflowTemplates", "do")
@@ -204,7 +204,7 @@ def conveyors(variable: str) -> set[str]:
 
 
 def _templates(snapshot: Snapshot) -> dict[ObjectRef, Object]:
-    """Those that exist."""
+    """Return those that exist."""
     return {ref: found for ref in snapshot.subject.templates.values() if (found := snapshot.get(ref))}
 
 
@@ -213,7 +213,7 @@ def _declared(template: Object) -> dict[str, Any]:
 
 
 def _environment_names(part: Any) -> Iterator[str]:
-    """Of a template's containers and steps, which nest."""
+    """Yield those of a template's containers and steps, which nest."""
     if isinstance(part, list):
         for item in part:
             yield from _environment_names(item)
@@ -226,7 +226,7 @@ def _environment_names(part: Any) -> Iterator[str]:
 
 
 def refuse_expression(what: str, value: str) -> None:
-    """Testkube evaluates `{{ }}` in configuration, in several rounds, so that no escape survives."""
+    """Refuse `{{`: Testkube evaluates `{{ }}` in configuration, in several rounds, so that no escape survives."""
     if "{{" in value:
         raise ExpressionRefused(f"{what} holds '{{{{', which Testkube would evaluate: {value}")
 

@@ -21,7 +21,7 @@ _RANGE = re.compile(r"(\w+)-(\w+)")
 
 
 def check_schedule(schedule: Schedule | None) -> None:
-    """Raises `InvalidSchedule`."""
+    """Raise `InvalidSchedule` where Testkube's scheduler would refuse it, or it would never run."""
     if schedule is None:
         return
     for start, end in _RANGE.findall(schedule.cron.lower()):
@@ -39,7 +39,7 @@ def check_schedule(schedule: Schedule | None) -> None:
 
 
 def shortest_pause(schedule: Schedule) -> int:
-    """Minutes between two runs, at least where they follow each other fastest; 60 for an hour and more."""
+    """Return the minutes between two runs where they follow each other fastest; 60 for an hour and more."""
     try:
         fields, _ = croniter.expand(schedule.cron)
     except CroniterError:

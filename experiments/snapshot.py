@@ -56,13 +56,13 @@ class Subject:
 
     @classmethod
     def of_gone(cls, namespace: str, name: str, uid: str, options: Options) -> Subject:
-        """One of which only its children tell."""
+        """Make one of which only its children tell."""
         meta = {"namespace": namespace, "name": name, "uid": uid, "deletionTimestamp": "unknown"}
         return replace(cls.of({"metadata": meta}, options), gone=True)
 
     @classmethod
     def of(cls, obj: Object, options: Options) -> Subject:
-        """Raises `pydantic.ValidationError` for metadata that no API server lets pass."""
+        """Read an Experiment. Raises `pydantic.ValidationError` for metadata that no API server lets pass."""
         spec, errors = None, []
         try:
             spec = ExperimentSpec.model_validate(obj.get("spec"))
@@ -71,7 +71,7 @@ class Subject:
         return cls(obj, options, Metadata.model_validate(obj.get("metadata")), parse_status(obj), spec, errors)
 
     def unsuspended(self) -> Subject:
-        """As it will be once nobody suspends it any more."""
+        """Return it as it will be once nobody suspends it any more."""
         return replace(self, spec=self.spec and self.spec.model_copy(update={"suspend": False}))
 
     @property
@@ -196,7 +196,7 @@ class Snapshot:
 
     @classmethod
     def take(cls, subject: Subject, store: Store, more: Iterable[ObjectRef] = ()) -> Snapshot:
-        """From a store that covers `sources`. `more` are children known to whoever asks but not by their names."""
+        """Read a store that covers `sources`. `more` are children known to whoever asks but not by their names."""
         refs = dict.fromkeys((*subject.dependencies, *subject.known_children, *more, *_found(subject, store)))
         unserved = {ref.resource for ref in refs if not store.served(ref.resource)}
         return cls(subject, {ref: found for ref in refs if (found := store.get(ref))}, frozenset(unserved))
@@ -228,7 +228,7 @@ class Snapshot:
         return sorted((ref for ref in found if not self.is_own(ref)), key=str)
 
     def with_object(self, ref: ObjectRef, obj: Object | None) -> Snapshot:
-        """This snapshot after `obj` was written under `ref`, or, for None, deleted."""
+        """Return this snapshot after `obj` was written under `ref`, or, for None, deleted."""
         objects = {**self.objects}
         if obj is None:
             objects.pop(ref, None)
@@ -238,14 +238,14 @@ class Snapshot:
 
 
 def fires_for(trigger: Object) -> ObjectRef | None:
-    """The agent on whose Deployment a TestTrigger waits: the two share a name. None for any other kind of trigger."""
+    """Name the agent on whose Deployment a TestTrigger waits: the two share a name. None for any other trigger."""
     selector = trigger.get("spec", {}).get("resourceSelector") or {}
     name, namespace = selector.get("name"), selector.get("namespace")
     return ObjectRef(AGENT, namespace, name) if name and namespace else None
 
 
 def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
-    """What a plan reads without knowing its name: gateways where none is named, a trigger that Forbid would starve."""
+    """Find what a plan cannot name: gateways where the spec names none, a trigger that Forbid would starve."""
     if ANY_GATEWAY in subject.dependencies:
         yield from (ref_of(AI_GATEWAY, gateway) for gateway in store.objects(AI_GATEWAY))
     if subject.spec and subject.spec.forbids_concurrency:
@@ -254,7 +254,7 @@ def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
 
 
 def sources(options: Options) -> list[Source]:
-    """What has to be watched so that every snapshot can be taken from caches.
+    """List what has to be watched so that every snapshot can be taken from caches.
 
     Children elsewhere, from before Testkube's namespace was moved, are known by the status of their Experiment.
     """
@@ -264,13 +264,13 @@ def sources(options: Options) -> list[Source]:
 
 
 def name_sources(options: Options) -> list[Source]:
-    """What has to be watched besides `sources` to know which names of children are taken by objects of others."""
+    """List what has to be watched besides `sources` to know which names of children are taken by objects of others."""
     others = f"{MANAGED_BY}!={MANAGER}"
     return [Source(resource, options.generated_in, others, metadata_only=True) for resource in CHILD_SUFFIXES]
 
 
 def dependency_sources(options: Options) -> list[Source]:
-    """What has to be watched so that the dependencies of every Experiment can be read from caches."""
+    """List what has to be watched so that the dependencies of every Experiment can be read from caches."""
     return [
         Source(AGENT),
         Source(AI_GATEWAY),

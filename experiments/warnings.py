@@ -70,7 +70,7 @@ def metrics(spec: ExperimentSpec) -> Iterator[Metric]:
 
 
 def _without_judge(snapshot: Snapshot, spec: ExperimentSpec) -> list[str]:
-    """The templates in which the judge's address is set, and empty, so that not even the client's own default holds."""
+    """Name templates in which the judge's address is set, and empty, so that not even the client's default holds."""
     if spec.inline and not any(metrics(spec)):
         return []
     if own := spec.variable(resolve.BASE_URL_VARIABLE):
@@ -84,7 +84,7 @@ def _without_judge(snapshot: Snapshot, spec: ExperimentSpec) -> list[str]:
 
 
 def _lost(snapshot: Snapshot, variable: EnvVar) -> str | None:
-    """Why a variable does not arrive as it is meant, or None where it does.
+    """Say why a variable does not arrive as it is meant, or None where it does.
 
     What a template's step sets itself beats the workflow's, even when it is empty. Only what a parameter conveys
     arrives.

@@ -35,7 +35,7 @@ class Document:
 
 
 def read(content: bytes, name: str, problems: list[str]) -> Iterator[Document]:
-    """The documents in there, but for empty ones. What cannot be read becomes `problems`."""
+    """Read the documents in there, but for empty ones. What cannot be read becomes `problems`."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,7 +58,7 @@ def read(content: bytes, name: str, problems: list[str]) -> Iterator[Document]:
 
 
 def write(objects: Iterable[dict[str, Any]]) -> str:
-    """One document each. Texts of several lines stay readable."""
+    """Write one document each. Texts of several lines stay readable."""
     return yaml.dump_all(
         objects, Dumper=_Dumper, explicit_start=True, sort_keys=False, allow_unicode=True, width=math.inf
     )
@@ -103,7 +103,7 @@ def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
 
 
 def _resolve_like_kubectl(kind: type[_Loader | _Dumper]) -> None:
-    """For the dumper, on top of its own rules: it quotes a text that either reader would take for something else."""
+    """Add kubectl's rules, for the dumper to its own: it quotes what either reader would take for something else."""
     for tag, pattern, first in (
         ("bool", _BOOL, list("yYnNtTfFoO")),
         ("int", _INT, list("-+0123456789")),

@@ -14,7 +14,7 @@ class Backoff:
         self._pause = 0.0
 
     def pause_after(self, lived: float) -> float:
-        """Seconds to wait after an attempt that `lived` so long; one that outlived the pause before it starts afresh.
+        """Return the pause after an attempt that `lived` so many seconds; one that outlived the last pause resets it.
 
         How it ended does not matter: a server that answers 200 and closes at once is no better than one that fails.
         """

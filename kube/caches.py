@@ -33,12 +33,12 @@ class Caches:
     """Subscribe first, then run as one task. Cached objects are shared: do not change them."""
 
     def __init__(self, client: KubeClient, sources: Sequence[Source], *, longest_pause: float = 30.0) -> None:
-        """A CRD that was missing is found within `longest_pause` seconds of its arrival."""
+        """Cache `sources`. A CRD that was missing is found within `longest_pause` seconds of its arrival."""
         self._subscribers: list[Callable[[Change], None]] = []
         self._reflectors = [Reflector(client, source, self._tell, longest_pause=longest_pause) for source in sources]
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
-        """Called synchronously with every change, from the first lists on."""
+        """Call `callback` synchronously with every change, from the first lists on."""
         self._subscribers.append(callback)
 
     async def run(self) -> None:
@@ -53,7 +53,7 @@ class Caches:
         return all(reflector.synced for reflector in self._reflectors)
 
     def missing(self) -> list[str]:
-        """What has never been listed yet, in words; empty once everything has been."""
+        """Say what has never been listed yet; empty once everything has been."""
         unknown = [reflector for reflector in self._reflectors if not reflector.synced]
         return [reflector.error or f"{reflector.source} have not been listed yet" for reflector in unknown]
 
@@ -66,20 +66,20 @@ class Caches:
         return next((obj for obj in found if obj is not None), None)
 
     def objects(self, resource: Resource) -> list[Object]:
-        """Each object once, even where sources overlap."""
+        """List each object once, even where sources overlap."""
         found = (obj for reflector in self._of(resource) for obj in reflector.objects())
         return list({ref_of(resource, obj): obj for obj in found}.values())
 
     def served(self, resource: Resource) -> bool:
-        """False while its CRD is missing, or nobody has looked yet."""
+        """Tell whether it is served: False while its CRD is missing, or nobody has looked yet."""
         return any(reflector.state is State.SERVED for reflector in self._of(resource))
 
     def errors(self) -> list[str]:
-        """What keeps caches from being up to date, in words; empty while all is well."""
+        """Say what keeps caches from being up to date; empty while all is well."""
         return [reflector.error for reflector in self._reflectors if reflector.error]
 
     def staleness(self, *resources: Resource) -> Staleness | None:
-        """Of what is known of these resources, or of all; None while it is up to date, as far as anybody knows."""
+        """Tell of what is known of these resources, or of all; None while it is up to date, as far as anybody knows."""
         behind = [
             reflector
             for reflector in self._reflectors

@@ -79,7 +79,7 @@ class KubeClient:
 
     @classmethod
     async def connect(cls, kubeconfig: Path | None = None, *, role: str = "") -> Self:
-        """A client for an explicit kubeconfig, else the pod's service account, else the user's kubeconfig.
+        """Make a client for an explicit kubeconfig, else the pod's service account, else the user's kubeconfig.
 
         Only reads the configuration, makes no call. Raises KubeError where it is missing or broken.
         """
@@ -98,7 +98,7 @@ class KubeClient:
         return await self._request(f"get {ref}", ref.resource.plural, _path_of(ref))
 
     async def discover(self, path: str) -> Object:
-        """GET of what tells about the API server itself, such as `/version` or `/apis/apps`."""
+        """Get what tells about the API server itself, such as `/version` or `/apis/apps`."""
         return await self._request(f"get {path}", "discovery", path)
 
     async def list(
@@ -108,7 +108,7 @@ class KubeClient:
         return [obj async for page, _ in self.list_pages(source) for obj in page]
 
     async def list_pages(self, source: Source) -> AsyncIterator[Page]:
-        """All objects of a source, 500 at a time, each page with the resource version that all of them were read at."""
+        """List a source's objects, 500 at a time, each page with the resource version that all of them were read at."""
         query = _selectors(source) | {"limit": str(_PAGE_SIZE)}
         # Items of built-in kinds come without these two; watch events have them.
         own = {"apiVersion": source.resource.api_version, "kind": source.resource.kind}
@@ -129,7 +129,7 @@ class KubeClient:
     async def watch(
         self, source: Source, resource_version: str, *, idle_seconds: float, server_seconds: float
     ) -> AsyncIterator[AsyncIterator[Event]]:
-        """Events after `resource_version`, bookmarks among them; entered once the server has accepted the watch.
+        """Yield events after `resource_version`, bookmarks too; entered once the server has accepted the watch.
 
         They end when the server ends them, which it is asked to do after `server_seconds`, and when nothing has come
         for `idle_seconds`: a dead connection looks just so. An ERROR event or an unreadable one raises Expired, since
@@ -151,7 +151,7 @@ class KubeClient:
             yield events
 
     async def create(self, resource: Resource, obj: Object) -> Object:
-        """POST: unlike apply it fails when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
+        """Create; fails, unlike apply, when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
         ref = ref_of(resource, obj)
         path = _collection(resource, ref.namespace)
         return await self._request(f"create {ref}", resource.plural, path, _WRITE, obj)
@@ -162,7 +162,7 @@ class KubeClient:
         return await self._request(f"create {resource}", resource.plural, _collection(resource, ""), {}, body)
 
     async def apply(self, resource: Resource, obj: Object, live: Object) -> Object:
-        """Server-side apply over the object `live` (its managedFields count, their fieldsV1 are not needed).
+        """Apply server-side over the object `live` (its managedFields count, their fieldsV1 are not needed).
 
         Fields that an earlier call set and `obj` no longer has go away; other managers' fields stay, except where `obj`
         says otherwise. Conflict when `live` is not what is there any more.
@@ -177,14 +177,14 @@ class KubeClient:
         return await self._request(f"apply {ref}", resource.plural, _path_of(ref), query, body, content_type=_APPLY)
 
     async def merge_patch(self, ref: ObjectRef, patch: Object, *, subresource: str = "") -> Object:
-        """With `metadata.resourceVersion` in the patch: Conflict when the object has changed since.
+        """Send a merge patch. With `metadata.resourceVersion` in it: Conflict when the object has changed since.
 
         A `metadata.uid` guards the object itself in the same way, but the API server ignores it in a `status` patch.
         """
         return await self._patch(ref, subresource, patch, _MERGE_PATCH)
 
     async def json_patch(self, ref: ObjectRef, operations: Operations, *, subresource: str = "") -> Object:
-        """Conflict when a `test` does not hold or a path is not there, in which case nothing is written."""
+        """Apply a JSON Patch. Conflict when a `test` does not hold or a path is not there: then nothing is written."""
         return await self._patch(ref, subresource, operations, _JSON_PATCH)
 
     async def _patch(self, ref: ObjectRef, subresource: str, body: Object | Operations, content_type: str) -> Object:
@@ -231,7 +231,7 @@ class KubeClient:
         content_type: str = _JSON,
         accept: str = _JSON,
     ) -> Object:
-        """`call` begins with the verb and tells in words of what; `what` is the resource, as RBAC names it."""
+        """Send a request. `call` is the verb and in words of what; `what` is the resource, as RBAC names it."""
         with tracing.span(f"{call.partition(' ')[0]} {what}", call=call):
             async with self._response(
                 call, what, path, query, body, content_type=content_type, accept=accept
@@ -255,7 +255,7 @@ class KubeClient:
         accept: str = _JSON,
         limits: aiohttp.ClientTimeout = _CALL,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A response whose status has been checked. A connection that fails, also while it is read, is Unavailable."""
+        """Yield a response of checked status. A connection that fails, also while it is read, is Unavailable."""
         verb = call.partition(" ")[0]
         try:
             with metrics.kubernetes_call(verb, what) as answered:
@@ -304,7 +304,7 @@ def _decoded(content: bytes) -> Any:
 
 
 def _parsed(content: bytes) -> Any:
-    """JSON that nests deeper than Python follows lacks what lies too deep: one such object must not hide all others.
+    """Parse JSON, without what nests deeper than Python follows: one such object must not hide all others.
 
     The API server takes 10,000 levels in fields without a schema. Raises ValueError.
     """
@@ -315,7 +315,7 @@ def _parsed(content: bytes) -> Any:
 
 
 def _without_depths(content: bytes) -> bytes:
-    """With null for each array and object that is nested deeper than anything that makes sense."""
+    """Put null for each array and object that is nested deeper than anything that makes sense."""
     kept: list[bytes] = []
     depth = end = 0
     for token in _JSON_TOKENS.finditer(content):
@@ -331,7 +331,7 @@ def _without_depths(content: bytes) -> bytes:
 
 
 async def _events(call: str, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
-    """One JSON document a line. What follows the last newline is half an event: the next watch has it again."""
+    """Yield one JSON document a line. What follows the last newline is half an event: the next watch has it again."""
     rest = b""
     with suppress(TimeoutError):  # silence
         async for chunk in response.content.iter_any():
@@ -352,7 +352,7 @@ def _event(call: str, line: bytes) -> Event:
 
 
 def _own_update_entry(live: Object) -> int | None:
-    """Where in managedFields `create` is recorded; None once an apply owns the fields."""
+    """Find where in managedFields `create` is recorded; None once an apply owns the fields."""
     ours = {
         entry["operation"]: index
         for index, entry in enumerate(live["metadata"].get("managedFields") or [])

@@ -41,7 +41,7 @@ class Login:
 
 
 async def login(kubeconfig: Path | None) -> Login:
-    """By the kubeconfig of a person. Raises KubeError with a sentence on what is missing or broken."""
+    """Log in by the kubeconfig of a person. Raises KubeError with a sentence on what is missing or broken."""
     configuration = Configuration()
     loader = await _load_kubeconfig(configuration, kubeconfig)
     try:
@@ -65,7 +65,7 @@ async def login(kubeconfig: Path | None) -> Login:
 
 
 async def load_configuration(kubeconfig: Path | None) -> Configuration:
-    """Raises KubeError with a sentence on what is missing or broken."""
+    """Load how to reach the API server. Raises KubeError with a sentence on what is missing or broken."""
     configuration = Configuration()
     # From 3.13 on, Python refuses CA certificates without a key identifier. Many clusters have such; Go accepts them.
     configuration.disable_strict_ssl_verification = True
@@ -76,7 +76,7 @@ async def load_configuration(kubeconfig: Path | None) -> Configuration:
 
 
 def _load_service_account(configuration: Configuration) -> bool:
-    """Whether this is a pod. The configuration then carries kubernetes-asyncio's own renewal of the pod's token."""
+    """Tell whether this is a pod. The configuration then has kubernetes-asyncio's own renewal of the pod's token."""
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except ConfigException:
@@ -85,7 +85,7 @@ def _load_service_account(configuration: Configuration) -> bool:
 
 
 async def _load_kubeconfig(configuration: Configuration, path: Path | None) -> Any:
-    """The loader, which knows what a configuration has no place for."""
+    """Return the loader, which knows what a configuration has no place for."""
     # kubernetes-asyncio has read KUBECONFIG when it was imported, and takes an empty one for the name of a file.
     file = str(path or os.environ.get("KUBECONFIG") or "~/.kube/config")
     try:
@@ -101,7 +101,7 @@ def _name(path: Path | None) -> str:
 
 
 def _proxy_of(configuration: Configuration) -> str | None:
-    """The kubeconfig's own `proxy-url` goes before the environment, and knows no exceptions."""
+    """Find the proxy. The kubeconfig's own `proxy-url` goes before the environment, and knows no exceptions."""
     own: str | None = configuration.proxy
     try:
         return checked(own, "proxy-url of the kubeconfig") if own else proxy_for(configuration.host or "")

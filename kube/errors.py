@@ -92,7 +92,7 @@ _BY_STATUS: dict[int, type[KubeError]] = {
 
 
 def error_for(call: str, status: int, body: bytes, retry_after: str | None) -> KubeError:
-    """The leaf for one HTTP answer; `call` is the verb and object, `retry_after` the header as it came."""
+    """Return the leaf for one HTTP answer; `call` is the verb and object, `retry_after` the header as it came."""
     answer = _status_object(body)
     leaf = _leaf(status, answer, body)
     if leaf is NotServed:
@@ -126,7 +126,7 @@ def _leaf(status: int, answer: dict[str, Any], body: bytes) -> type[KubeError]:
 
 
 def _leaf_of_404(answer: dict[str, Any], body: bytes) -> type[KubeError]:
-    """On a 1.37 API server an object's 404 names it; a missing kind's names nothing, a missing group's is text."""
+    """Tell 404s apart: a 1.37 API server's for an object names it, a kind's names nothing, a group's is text."""
     if _details(answer).get("name"):
         return NotFound
     if answer or body.strip() == b"404 page not found":
@@ -135,7 +135,7 @@ def _leaf_of_404(answer: dict[str, Any], body: bytes) -> type[KubeError]:
 
 
 def _is_conflict(answer: dict[str, Any]) -> bool:
-    """Two of the 422s say, on a 1.37 API server, that the object is not the one that was read.
+    """Find the two 422s that say, on a 1.37 API server, that the object is not the one that was read.
 
     A patch with another uid has a cause of its own, "metadata.uid: field is immutable"; a JSON patch whose `test` does
     not hold has no details at all.
@@ -149,13 +149,13 @@ def _details(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _words(answer: dict[str, Any]) -> str:
-    """The server's message in one line. It may quote whole objects: what counts then is how it begins and ends."""
+    """Put the server's message in one line. It may quote whole objects: what counts then is how it begins and ends."""
     words = " ".join(str(answer.get("message") or "").split())
     return words if len(words) <= 1000 else f"{words[:300]} … {words[-300:]}"
 
 
 def _excerpt(body: bytes) -> str:
-    """The readable beginning of a body that is no Status, such as a proxy's HTML page."""
+    """Cut out the readable beginning of a body that is no Status, such as a proxy's HTML page."""
     text = re.sub(r"<[^>]*>", " ", body[:4096].decode(errors="replace"))
     return textwrap.shorten(text, 120, placeholder="…")
 

@@ -73,7 +73,7 @@ class Lease:
         self._error = ""
 
     def held(self) -> bool:
-        """Whether this candidate leads at this very moment.
+        """Tell whether this candidate leads at this very moment.
 
         To be asked before anything that only a leader may do: after a pause of the whole process, `work` may take a few
         steps before it is cancelled.
@@ -81,7 +81,7 @@ class Lease:
         return _now() < self._held_until
 
     async def lead(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Runs `work` while this candidate leads, again and again, until cancelled; then lets go of the Lease.
+        """Run `work` while this candidate leads, again and again, until cancelled; then let go of the Lease.
 
         `work` goes on until it is cancelled, which happens when the Lease is lost, and must then end at once. An
         exception of it ends this, too. The API server's errors do not: they are logged, and tried again.
@@ -106,7 +106,7 @@ class Lease:
             await self._attempt()
 
     async def _hold(self) -> None:
-        """Renews. Returns when the Lease is lost, also in the middle of a call."""
+        """Renew the Lease. Returns when it is lost, also in the middle of a call."""
         pause = self._times.renew
         while self.held():
             with suppress(TimeoutError):
@@ -115,7 +115,7 @@ class Lease:
                     pause = self._times.renew if await self._attempt() else self._times.retry
 
     async def _attempt(self) -> bool:
-        """Takes or renews the Lease where that may be done. Whether it was."""
+        """Take or renew the Lease where that may be done, and tell whether it was."""
         try:
             async with asyncio.timeout(self._times.deadline / 2):  # so that one lost answer is not yet a lost Lease
                 held = await self._take_or_renew()
@@ -153,7 +153,7 @@ class Lease:
             return None
 
     async def _write(self, live: Object | None, record: Object) -> Object:
-        """KubeError unless the Lease is still as it was read."""
+        """Write the Lease. KubeError unless it is still as it was read."""
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         duration = math.ceil(self._times.duration)
         spec = {"holderIdentity": self.identity, "leaseDurationSeconds": duration, "renewTime": now}
@@ -171,7 +171,7 @@ class Lease:
         return await self._client.merge_patch(self._ref, {"metadata": guard, "spec": spec})
 
     async def _release(self) -> None:
-        """Also where the Lease is not known to be held: what came of a call that was cut off nobody has told."""
+        """Let go of the Lease, also where it is not known to be held: what came of a call cut off nobody has told."""
         self._held_until = -math.inf
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
@@ -202,7 +202,7 @@ def _holder_of(record: Object | None) -> str:
 
 
 def _is_released(record: Object | None) -> bool:
-    """As `_let_go` leaves it, or as it is where nobody has ever held it."""
+    """Tell whether it is as `_let_go` leaves it, or as it is where nobody has ever held it."""
     return record is not None and not _holder_of(record) and not record.get("renewTime")
 
 

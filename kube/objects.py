@@ -71,6 +71,6 @@ class Source:
 
 
 def ref_of(resource: Resource, obj: Object) -> ObjectRef:
-    """The reference under which `obj`, an object of `resource`, is known."""
+    """Return the reference under which `obj`, an object of `resource`, is known."""
     meta = obj["metadata"]
     return ObjectRef(resource, meta.get("namespace", ""), meta["name"])

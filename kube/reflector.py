@@ -138,7 +138,7 @@ class Reflector:
             await asyncio.sleep(max(pause, min(retry_after, _LONGEST_RETRY_AFTER)))
 
     async def _list_and_watch(self) -> None:
-        """One list, unless the last version can be continued from, and one watch until it ends."""
+        """List, unless the last version can be continued from, and watch until the watch ends."""
         if not self._version:
             await self._list()
         seconds = self._watch_seconds * random.uniform(0.8, 1.2)  # noqa: S311  no secret depends on it

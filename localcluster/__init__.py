@@ -28,7 +28,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """`LocalCluster` needs the extra `local`; who is after `localcluster.certificates` alone may not have it."""
+    """Import `LocalCluster` late, for it needs the extra `local`; `localcluster.certificates` must not."""
     if name != "LocalCluster":
         raise AttributeError(name)
     from localcluster.cluster import LocalCluster  # noqa: PLC0415

@@ -41,18 +41,18 @@ class Binaries:
 
     @classmethod
     def at(cls, directory: Path) -> Self:
-        """The three in a directory that holds them all."""
+        """Name the three in a directory that holds them all."""
         return cls(*(directory / name for name in _NAMES))
 
     @classmethod
     def on(cls, path: str) -> Self | None:
-        """The three that a search path like PATH leads to; None unless all are there."""
+        """Find the three that a search path like PATH leads to; None unless all are there."""
         found = [Path(where) for name in _NAMES if (where := shutil.which(name, path=path))]
         return cls(*found) if len(found) == len(_NAMES) else None
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Binaries | None:
-    """The binaries where they already are. Raises BinariesError when EXPERIMENT_OPERATOR_ASSETS lacks one."""
+    """Find the binaries where they already are. Raises BinariesError when EXPERIMENT_OPERATOR_ASSETS lacks one."""
     if directory := environ.get("EXPERIMENT_OPERATOR_ASSETS"):
         if found := Binaries.on(directory):
             return found
@@ -71,7 +71,7 @@ async def ensure(
     say: Callable[[str], None] = _to_stderr,
     hosts: download.Hosts = download.OFFICIAL,
 ) -> Binaries:
-    """The binaries, which takes minutes when they have to be built; `say` hears what happens meanwhile.
+    """Find or get the binaries, which takes minutes when they have to be built; `say` hears what happens meanwhile.
 
     Raises BinariesError when they can neither be downloaded nor built. Processes that ask at the same time wait for the
     first one and share what it makes. EXPERIMENT_OPERATOR_DOWNLOAD=off leaves the download out.
@@ -104,14 +104,14 @@ def _publish(unfinished: Path, cache: Path) -> None:
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
-    """Where the binaries of the pinned versions are kept for this platform; shared by all checkouts of this user."""
+    """Name where the pinned versions' binaries are kept for this platform; shared by all checkouts of this user."""
     parent = environ.get("EXPERIMENT_OPERATOR_CACHE") or platformdirs.user_cache_dir("experiment-operator")
     pins = (MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()
     return Path(parent).absolute() / f"controlplane-{'-'.join(_platform())}-{hashlib.sha256(pins).hexdigest()[:12]}"
 
 
 def pinned_versions() -> dict[str, str]:
-    """The versions, with their `v`, of `kubernetes` and `etcd`."""
+    """Read the versions, with their `v`, of `kubernetes` and `etcd`."""
     modules = {"kubernetes": r"k8s\.io/kubernetes", "etcd": r"go\.etcd\.io/etcd/server/v3"}
     text = (MODULE / "go.mod").read_text()
     found = {name: re.search(rf"^\s*{module} (v\S+)", text, re.MULTILINE) for name, module in modules.items()}
@@ -119,7 +119,7 @@ def pinned_versions() -> dict[str, str]:
 
 
 async def _download(into: Path, say: Callable[[str], None], hosts: download.Hosts) -> None:
-    """Fetches what is missing, all at once; says why when something cannot be had."""
+    """Fetch what is missing, all at once; say why when something cannot be had."""
     releases = download.releases(pinned_versions(), *_platform(), hosts)
 
     async def fetch(name: str) -> None:
@@ -136,14 +136,14 @@ def _missing(directory: Path) -> list[str]:
 
 
 def _platform() -> tuple[str, str]:
-    """As Go names them, such as linux and amd64."""
+    """Name system and machine as Go does, such as linux and amd64."""
     machine = platform.machine().lower()
     return platform.system().lower(), _ARCHITECTURES.get(machine, machine)
 
 
 @asynccontextmanager
 async def _locked(cache: Path, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """Lets one process at a time into the body. The lock of a process that was killed is free again."""
+    """Let one process at a time into the body. The lock of a process that was killed is free again."""
     cache.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(f"{cache}.lock")
     waited = 0

@@ -25,7 +25,7 @@ _SAY_EVERY = 5.0
 
 
 async def build(names: Sequence[str], module: Path, into: Path, version: str, say: Callable[[str], None]) -> None:
-    """Puts the binaries `names` into `into`; they will call themselves Kubernetes `version`. Raises BinariesError."""
+    """Put the binaries `names` into `into`; they will call themselves Kubernetes `version`. Raises BinariesError."""
     go = shutil.which("go")
     if not go:
         raise BinariesError(
@@ -54,7 +54,7 @@ async def build(names: Sequence[str], module: Path, into: Path, version: str, sa
 async def _go(
     command: list[str], module: Path, into: Path, say: Callable[[str], None], progress: Callable[[str], str]
 ) -> str:
-    """Runs Go in `module`, saying every few seconds how far it is; returns its output. Raises BinariesError."""
+    """Run Go in `module`, saying every few seconds how far it is; returns its output. Raises BinariesError."""
     log = into / f"go-{command[1]}.log"
     environ = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
     process = Process.start(command, log, cwd=module, environ=environ)
@@ -78,5 +78,5 @@ def _modules_fetched(log: str) -> str:
 
 
 def _packages(log: str) -> list[str]:
-    """The lines of Go's output that name packages; the others are its own remarks."""
+    """Find the lines of Go's output that name packages; the others are its own remarks."""
     return [line for line in log.splitlines() if not line.startswith("go: ")]

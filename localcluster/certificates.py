@@ -52,13 +52,13 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def serving(self, *hosts: str) -> KeyPair:
-        """For a server on 127.0.0.1 or localhost, which others may also know as one of `hosts`."""
+        """Issue a certificate for a server on 127.0.0.1 or localhost, which others may also know as one of `hosts`."""
         names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), *map(x509.DNSName, ("localhost", *hosts))]
         usage = ExtendedKeyUsageOID.SERVER_AUTH
         return self._issue(common_name("kube-apiserver"), usage, x509.SubjectAlternativeName(names))
 
     def client(self, user: str, groups: tuple[str, ...]) -> KeyPair:
-        """For the Kubernetes user `user`, member of `groups`."""
+        """Issue a certificate for the Kubernetes user `user`, member of `groups`."""
         organizations = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*organizations, x509.NameAttribute(NameOID.COMMON_NAME, user)])
         return self._issue(subject, ExtendedKeyUsageOID.CLIENT_AUTH)
@@ -71,12 +71,12 @@ class Authority:
 
 
 def signing_key() -> bytes:
-    """A private key, PEM, with which the API server signs service account tokens."""
+    """Make a private key, PEM, with which the API server signs service account tokens."""
     return _private_pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def write_kubeconfig(path: Path, server: str, authority: Authority, user: str, groups: tuple[str, ...]) -> Path:
-    """Writes a kubeconfig that needs no other file, readable by its owner only."""
+    """Write a kubeconfig that needs no other file, readable by its owner only."""
     pair = authority.client(user, groups)
     cluster = {"server": server, "certificate-authority-data": _base64(authority.certificate)}
     credentials = {"client-certificate-data": _base64(pair.certificate), "client-key-data": _base64(pair.key)}
@@ -92,7 +92,7 @@ def write_kubeconfig(path: Path, server: str, authority: Authority, user: str, g
 
 
 def write_private(path: Path, content: bytes) -> Path:
-    """Writes a file that from its first byte on only its owner can read."""
+    """Write a file that from its first byte on only its owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)

@@ -48,7 +48,7 @@ class LocalCluster:
     async def start(
         cls, data_dir: Path | None = None, *, temporal_db: Path | None = None
     ) -> AsyncIterator[LocalCluster]:
-        """A cluster with the bundled CRDs, which ends with the context, or with this process however that ends.
+        """Run a cluster with the bundled CRDs, which ends with the context, or with this process however that ends.
 
         Kubernetes' objects and all logs are in `data_dir`, where a later start finds them again; without it, in a
         temporary directory. Temporal forgets everything unless it has a file, `temporal_db`. Any number of clusters can
@@ -90,7 +90,7 @@ class LocalCluster:
         return self._temporal.ui_url
 
     def env(self) -> dict[str, str]:
-        """What a process needs in its environment to use this cluster."""
+        """Return what a process needs in its environment to use this cluster."""
         return {
             "KUBECONFIG": str(self.kubeconfig),
             "TEMPORAL_ADDRESS": self.temporal_address,
@@ -99,7 +99,7 @@ class LocalCluster:
         }
 
     async def kubectl(self, *args: str, stdin: str | None = None) -> str:
-        """Runs kubectl as administrator and returns its standard output. Raises KubectlError."""
+        """Run kubectl as administrator and return its standard output. Raises KubectlError."""
         # What kubectl has cached about another cluster at the same address must not be taken for this one.
         cache = {"KUBECACHEDIR": str(self._directory / "kubectl-cache")}
         process = await asyncio.create_subprocess_exec(
@@ -122,7 +122,7 @@ class LocalCluster:
 
 
 def _directory(stack: AsyncExitStack, data_dir: Path | None) -> Path:
-    """A temporary directory, or `data_dir` once nobody else uses it; given back when `stack` ends."""
+    """Take a temporary directory, or `data_dir` once nobody else uses it; it is given back when `stack` ends."""
     if data_dir is None:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="localcluster-")))
     directory = data_dir.absolute()

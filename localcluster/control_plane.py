@@ -47,7 +47,7 @@ class ControlPlane:
         return self._directory / "kubeconfig"
 
     async def start(self) -> None:
-        """Starts etcd and the API server and waits until it serves; the controllers begin with the first `install`."""
+        """Start etcd and the API server and wait until it serves; the controllers begin with the first `install`."""
         self._write_credentials()
         await on_free_ports(2, self._start_etcd)
         await on_free_ports(1, self._start_apiserver)
@@ -61,17 +61,17 @@ class ControlPlane:
         await self._processes["kube-apiserver"].stop()
 
     async def start_apiserver(self) -> None:
-        """Starts it again at the same address, with the same objects."""
+        """Start it again at the same address, with the same objects."""
         await self._start_apiserver([self._port])
         await self._start_controllers()
 
     def kubeconfig_for(self, user: str, groups: tuple[str, ...] = ()) -> Path:
-        """Writes a kubeconfig of `user`, who may do what RBAC grants to that user and to `groups`, and nothing else."""
+        """Write a kubeconfig of `user`, who may do what RBAC grants to that user and to `groups`, and nothing else."""
         path = self._directory / f"kubeconfig-{user}"
         return write_kubeconfig(path, self.url, self._authority, user, groups)
 
     async def install(self, path: Path) -> None:
-        """Applies the CustomResourceDefinitions in a YAML file, or in those of a directory, and waits for all of them.
+        """Apply the CustomResourceDefinitions in a YAML file, or in those of a directory, and wait for all of them.
 
         They are Established when this returns, and the garbage collector knows their objects. Raises InstallError.
         """
@@ -123,7 +123,7 @@ class ControlPlane:
             await apiserver.until(lambda: _is_healthy(http, f"{self.url}/readyz"))
 
     async def _start_controllers(self) -> None:
-        """Starts the garbage collector, the namespace controller and that of aggregated roles, or starts them anew.
+        """Start the garbage collector, the namespace controller and that of aggregated roles, or start them anew.
 
         Running ones would look for new kinds, or for an API server that was away, only after many seconds.
         """
@@ -183,7 +183,7 @@ def _crds(path: Path) -> list[dict[str, Any]]:
 
 
 async def _apply(http: httpx.AsyncClient, crd: dict[str, Any]) -> None:
-    """Applies one CRD and waits until it is Established."""
+    """Apply one CRD and wait until it is Established."""
     url = f"{_CRDS_PATH}/{crd['metadata']['name']}"
     response = await http.patch(
         url,

@@ -51,7 +51,7 @@ class Release:
 
 
 def releases(versions: Mapping[str, str], system: str, machine: str, hosts: Hosts) -> dict[str, Release]:
-    """The releases that exist for a platform (in Go's words), by name of the binary."""
+    """List the releases that exist for a platform (in Go's words), by name of the binary."""
     found: dict[str, Release] = {}
     if machine not in {"amd64", "arm64"}:
         return found
@@ -68,7 +68,7 @@ def releases(versions: Mapping[str, str], system: str, machine: str, hosts: Host
 
 
 async def fetch(release: Release, target: Path, say: Callable[[str], None], connect_limit: float) -> None:
-    """Makes `target` the released binary. Raises DownloadError; what has arrived by then is kept for the next try."""
+    """Make `target` the released binary. Raises DownloadError; what has arrived by then is kept for the next try."""
     part = target.with_name(f"{target.name}.part")
     timeout = httpx.Timeout(_READ_LIMIT, connect=connect_limit)
     headers = {"Accept-Encoding": "identity"}
@@ -110,7 +110,7 @@ class _ThroughProxies(httpx.AsyncBaseTransport):
 
 
 def _digest(checksums: str, release: Release) -> str:
-    """Out of `DIGEST  FILE` lines, or out of a file that holds the digest alone."""
+    """Find the digest in `DIGEST  FILE` lines, or in a file that holds the digest alone."""
     file = release.url.rpartition("/")[2]
     for line in checksums.splitlines():
         digest, _, name = line.partition(" ")
@@ -120,7 +120,7 @@ def _digest(checksums: str, release: Release) -> str:
 
 
 async def _fetch_all(http: httpx.AsyncClient, url: str, part: Path, say: Callable[[str], None]) -> None:
-    """Fetches until the end, again after each break as long as the last try brought something."""
+    """Fetch until the end, again after each break as long as the last try brought something."""
     while True:
         before = _size(part)
         try:
@@ -149,7 +149,7 @@ async def _fetch_rest(http: httpx.AsyncClient, url: str, part: Path, say: Callab
 
 
 def _extract(archive: Path, member: str) -> None:
-    """Replaces the archive by one of its files."""
+    """Replace the archive by one of its files."""
     extracted = archive.with_suffix(".extracted")
     try:
         with _opened(archive, member) as source, extracted.open("wb") as target:

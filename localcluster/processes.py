@@ -40,7 +40,7 @@ class Process:
         cwd: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> Self:
-        """Starts `command`; its standard output and error replace the content of `log`."""
+        """Start `command`; its standard output and error replace the content of `log`."""
         # A session of its own: Ctrl-C in the terminal reaches this process only, which then stops the others in order.
         with log.open("wb") as output:
             popen = subprocess.Popen(
@@ -59,7 +59,7 @@ class Process:
         return self._popen.poll() is None
 
     async def until(self, ready: Callable[[], Awaitable[bool]], limit: float = 60) -> None:
-        """Waits until `ready()`. When it ends before that, or after `limit` seconds: stops it, raises ProcessError.
+        """Wait until `ready()`. When it ends before that, or after `limit` seconds: stop it, raise ProcessError.
 
         `ready` has to give up soon by itself: another process that has taken the port may leave it without an answer.
         """
@@ -76,12 +76,12 @@ class Process:
         raise self._error(problem)
 
     def check(self) -> None:
-        """Raises ProcessError when it has ended with an error."""
+        """Raise ProcessError when it has ended with an error."""
         if self._popen.returncode:
             raise self._error(f"ended with exit code {self._popen.returncode}")
 
     async def stop(self) -> None:
-        """Kills it, and returns when it is gone and its ports are free. Does nothing when it has ended already."""
+        """Kill it, and return when it is gone and its ports are free. Does nothing when it has ended already."""
         if self._popen.stdin:
             self._popen.stdin.close()
         await asyncio.to_thread(self._popen.wait)
@@ -93,7 +93,7 @@ class Process:
 
 
 async def on_free_ports(count: int, start: Callable[[list[int]], Awaitable[T]]) -> T:
-    """`await start(ports)`, again with others as long as it raises AddressInUseError (at most five times)."""
+    """Await `start(ports)`, again with others as long as it raises AddressInUseError (at most five times)."""
     for _ in range(_PORT_ATTEMPTS - 1):
         try:
             return await start([free_port() for _ in range(count)])
@@ -103,7 +103,7 @@ async def on_free_ports(count: int, start: Callable[[list[int]], Awaitable[T]]) 
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that the system gives to nobody else for about a minute.
+    """Find a port of 127.0.0.1 that the system gives to nobody else for about a minute.
 
     A connection that was closed on its side leaves the port in TIME_WAIT: the system then passes over it when somebody
     asks for any free port (a second cluster that starts at the same moment), while a server can listen on it by number.

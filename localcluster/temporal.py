@@ -45,7 +45,7 @@ class TemporalServer:
             await self._process.stop()
 
     async def restart(self) -> None:
-        """Starts it again where it was, after `stop`. Without a database file it begins empty."""
+        """Start it again where it was, after `stop`. Without a database file it begins empty."""
         await self._start(self._ports)
 
     async def _start(self, ports: list[int]) -> None:
@@ -77,7 +77,7 @@ class TemporalServer:
         await self._process.until(self._serves)
 
     async def _serves(self) -> bool:
-        """Whether the namespace `default`, which the dev server creates last, can be used."""
+        """Tell whether the namespace `default`, which the dev server creates last, can be used."""
         try:
             async with asyncio.timeout(_HEALTH_LIMIT):
                 client = await ServiceClient.connect(ConnectConfig(target_host=self.address))

@@ -11,7 +11,7 @@ from localcluster.errors import LocalClusterError
 
 
 def tool(name: str) -> Path:
-    """The path of `name`. Raises LocalClusterError with what to install."""
+    """Return the path of `name`. Raises LocalClusterError with what to install."""
     found = shutil.which(name, path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")]))
     if not found:
         raise LocalClusterError(f"{name} is not installed: pip install 'experiment-operator[local]'")

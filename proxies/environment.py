@@ -78,7 +78,7 @@ def _is_complete(proxy: str) -> bool:
 
 
 def _address(parts: SplitResult) -> str:
-    """Without the password."""
+    """Write it without the password."""
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
@@ -106,14 +106,14 @@ def _exempts(rule: str, name: str, port: str, ip: IPv4Address | IPv6Address | No
 
 
 def _is_within(name: str, domain: str) -> bool:
-    """A domain is exempt with all that is in it; one with a leading dot without itself."""
+    """Exempt a domain with all that is in it; one with a leading dot without itself."""
     if domain.startswith("."):
         return name.endswith(domain)
     return name == domain or name.endswith(f".{domain}")
 
 
 def _host_and_port(rule: str) -> tuple[str, str]:
-    """With an empty port where the rule has none; all of it is the host where it cannot be taken apart."""
+    """Split a rule: an empty port where it has none; all of it is the host where it cannot be taken apart."""
     found = _HOST_PORT.fullmatch(rule)
     if not found:
         return rule, ""
@@ -121,7 +121,7 @@ def _host_and_port(rule: str) -> tuple[str, str]:
 
 
 def _ip(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that a host is; None where it is a name. A zone does not count."""
+    """Return the address that a host is; None where it is a name. A zone does not count."""
     try:
         ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -130,7 +130,7 @@ def _ip(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _network(rule: str) -> IPv4Network | IPv6Network | None:
-    """A CIDR. What ipaddress takes beyond that, such as a netmask, is none for Go."""
+    """Read a CIDR. What ipaddress takes beyond that, such as a netmask, is none for Go."""
     if not re.fullmatch(r"[^/]+/\d+", rule, re.ASCII):
         return None
     try:
@@ -140,7 +140,7 @@ def _network(rule: str) -> IPv4Network | IPv6Network | None:
 
 
 def _in_ascii(host: str) -> str:
-    """As it is asked for in DNS; left alone where that cannot be said."""
+    """Write a host as it is asked for in DNS; leave it alone where that cannot be said."""
     if host.isascii():
         return host
     import idna  # noqa: PLC0415 - tables that hardly anybody needs

@@ -58,7 +58,7 @@ class Pulse:
         metrics.LOOP_LAG.set_function(lambda: self.silence)
 
     async def run(self) -> None:
-        """Beats until cancelled."""
+        """Beat until cancelled."""
         while True:
             self._beat = time.monotonic()
             self._loop_thread = threading.get_ident()

@@ -35,7 +35,7 @@ class ListenError(Exception):
 
 @contextmanager
 def listening(host: str, port: int, pulse: Pulse, more_metrics: Callable[[], bytes]) -> Iterator[int]:
-    """Serves while the context is open; the value is the port, which for 0 is any free one.
+    """Serve while the context is open; the value is the port, which for 0 is any free one.
 
     `more_metrics` is appended to /metrics and must be in Prometheus' text format. Raises ListenError.
     """
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Probes are no events."""
+        """Log nothing: probes are no events."""
 
 
 def _verdict(wrong: list[str] | tuple[str, ...]) -> Answer:

@@ -59,7 +59,7 @@ LOOP_LAG = Gauge(f"{_PREFIX}_event_loop_lag_seconds", "Time since the event loop
 
 @contextmanager
 def kubernetes_call(verb: str, resource: str) -> Iterator[Callable[[int], None]]:
-    """Counts one call; the value is to be told the HTTP status, and `none` is counted where it is not."""
+    """Count one call; the value is to be told the HTTP status, and `none` is counted where it is not."""
     code, started = "none", time.perf_counter()
 
     def answered(status: int) -> None:
@@ -87,7 +87,7 @@ class Sampled:
 
     @contextmanager
     def of(self, ask: Callable[[], float], *labels: str) -> Iterator[None]:
-        """`ask` gives the value while the context is open."""
+        """Take the value from `ask` while the context is open."""
         asked = self._asked.setdefault(labels, [])
         asked.append(ask)
         try:
@@ -105,7 +105,7 @@ _SAMPLED: list[Sampled] = []
 
 
 def sample() -> None:
-    """To be called on the event loop, about once a second."""
+    """Sample every gauge; to be called on the event loop, about once a second."""
     for sampled in _SAMPLED:
         sampled.sample()
 

@@ -23,7 +23,7 @@ _tracer: Tracer | None = None
 
 @contextmanager
 def exporting(endpoint: str, service: str) -> Iterator[None]:
-    """Sends traces to `endpoint` by OTLP over HTTP while the context is open, and at its end what is left of them.
+    """Send traces to `endpoint` by OTLP over HTTP while the context is open, and at its end what is left of them.
 
     With an empty `endpoint` there are none. `service` is what this process is called in them, unless OTEL_SERVICE_NAME
     says otherwise. Raises ProxyError.
@@ -59,14 +59,14 @@ def enabled() -> bool:
 
 
 def span(name: str, *, begin: bool = False, **attributes: str) -> AbstractContextManager[object]:
-    """A part of the present trace. Where there is none, only `begin` makes one: a cache's lists would be noise."""
+    """Make a part of the present trace. Where there is none, only `begin` makes one: a cache's lists would be noise."""
     if _tracer is None or not (begin or trace_id()):
         return _NOTHING
     return _tracer.start_as_current_span(name, attributes=attributes)
 
 
 def trace_id() -> str:
-    """Of the present trace, as backends show it; empty where there is none."""
+    """Return that of the present trace, as backends show it; empty where there is none."""
     if _tracer is None:
         return ""
     from opentelemetry import trace  # noqa: PLC0415

@@ -106,7 +106,7 @@ class TestkubeClient:
             raise Unavailable(f"GET {self._url}{path}: the answer is no list of executions: {error}") from error
 
     async def _request(self, method: str, path: str, query: Query | None = None) -> Any:
-        """The answer's JSON, None where it has no content. `path` is quoted already."""
+        """Return the answer's JSON, None where it has no content. `path` is quoted already."""
         call = f"{method} {self._url}{path}"
         url = URL(f"{self._url}{path}", encoded=True).with_query(query)
         try:

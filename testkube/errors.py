@@ -64,7 +64,7 @@ def error_for(call: str, status: int, body: bytes) -> TestkubeError:
 
 
 def _problem(body: bytes) -> str:
-    """The sentence of a problem (RFC 9457), in one line; empty when the body is none."""
+    """Return the sentence of a problem (RFC 9457), in one line; empty when the body is none."""
     try:
         answer: Any = json.loads(body)
     except (ValueError, RecursionError):

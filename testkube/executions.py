@@ -59,7 +59,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _time(value: Any) -> datetime | None:
-    """A time with any number of digits. Go's zero time, year 1, stands for "not yet"."""
+    """Read a time with any number of digits. Go's zero time, year 1, stands for "not yet"."""
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError):

@@ -47,7 +47,7 @@ async def _abort(client: TestkubeClient, workflow: str) -> set[str]:
 
 
 def _pauses() -> Iterator[float]:
-    """Short at first, since what is aborted is over within half a second."""
+    """Yield pauses, short at first, since what is aborted is over within half a second."""
     pause = _FIRST_PAUSE_SECONDS
     while True:
         yield pause

@@ -76,7 +76,7 @@ class Dispatcher:
             self._queue.add(experiment)
 
     async def run(self) -> None:
-        """Dispatches until cancelled. What was observed before is waiting in the queue."""
+        """Dispatch until cancelled. What was observed before is waiting in the queue."""
         await self._queue.run()
 
     async def _handle(self, ref: ObjectRef) -> None:
@@ -100,7 +100,7 @@ class Dispatcher:
             self._queue.add_after(ref, last.due - _now())
 
     def _is_due(self, last: Dispatched, found: Plan) -> bool:
-        """The run in question gets the time to finish; once it has reported, the caches get the time to catch up."""
+        """Give the run in question the time to finish, and once it has reported, the caches the time to catch up."""
         run = found.snapshot.subject.status.last_reconciliation
         if not last.reported and run is not None and run.run_id == last.run_id:
             last.reported = True
@@ -125,7 +125,7 @@ class Dispatcher:
         self._queue.add_after(ref, due)
 
     async def _ask_for_run(self, found: Plan, repairs: int) -> str:
-        """Returns the id of the run. Its trace begins here."""
+        """Ask for a run, and return its id. Its trace begins here."""
         subject, why = found.snapshot.subject, reasons(found)
         if repairs > AT_ONCE:
             why.append(f"put right {repairs} times within a minute")
@@ -137,7 +137,7 @@ class Dispatcher:
         return run_id
 
     async def _clean_up_after(self, ref: ObjectRef) -> None:
-        """Has children deleted whose Experiment went without its finalizer, once the API server itself says so."""
+        """Have children deleted whose Experiment went without its finalizer, once the API server itself says so."""
         for uid, child in self._snapshots.left_behind(ref).items():
             if await self._exists(ref) or not await self._exists(child):
                 return  # the caches are behind
@@ -154,7 +154,7 @@ class Dispatcher:
         return True
 
     async def _confirmed(self, found: Plan) -> Plan:
-        """The same plan with the children as they are in the API server now."""
+        """Make the same plan with the children as they are in the API server now."""
         snapshot = found.snapshot
         for ref in dict.fromkeys((*snapshot.subject.known_children, *snapshot.own_children)):
             try:
@@ -167,7 +167,7 @@ class Dispatcher:
         return plan(snapshot)
 
     async def _is_behind(self, subject: Subject) -> bool:
-        """Whether a run has reported, or the Experiment has gone, and the cache is still to hear of it."""
+        """Tell whether a run has reported, or the Experiment has gone, and the cache is still to hear of it."""
         try:
             live = await self._client.get(subject.ref)
         except NotFound:
@@ -176,7 +176,7 @@ class Dispatcher:
 
 
 def _is_about_own_writes(found: Plan) -> bool:
-    """Whether it is about children that seem to be missing or edited, which may be no more than a late cache."""
+    """Tell whether it is about children that seem missing or edited, which may be no more than a late cache."""
     subject = found.snapshot.subject
     if subject.being_deleted or subject.meta.generation != subject.status.observed_generation:
         return False

@@ -43,7 +43,7 @@ async def run_watcher(
     search_attributes: bool = False,
     lease: Lease | None = None,
 ) -> None:
-    """Watches until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
+    """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
     caches = Caches(client, sources(options))
     start = starter(temporal, task_queue, search_attributes=search_attributes)
     start = _while_held(lease, start) if lease else start

@@ -43,17 +43,17 @@ class WorkQueue(Generic[K]):
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Adds `key` after that time. One timer a key: the newest replaces the one before."""
+        """Add `key` after that time. One timer a key: the newest replaces the one before."""
         self.forget(key)
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._ring, key)
 
     def forget(self, key: K) -> None:
-        """Takes back an `add_after`."""
+        """Take back an `add_after`."""
         if timer := self._timers.pop(key, None):
             timer.cancel()
 
     async def run(self) -> None:
-        """Works until cancelled."""
+        """Work until cancelled."""
         try:
             with metrics.QUEUE_DEPTH.of(lambda: len(self._queued)), metrics.QUEUE_OLDEST.of(self._oldest):
                 async with asyncio.TaskGroup() as tasks:
@@ -64,7 +64,7 @@ class WorkQueue(Generic[K]):
                 timer.cancel()
 
     def _oldest(self) -> float:
-        """Seconds that the key which waits longest has waited."""
+        """Return the seconds that the key which waits longest has waited."""
         now = asyncio.get_running_loop().time()
         return now - next(iter(self._queued.values()), now)
 

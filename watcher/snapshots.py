@@ -37,7 +37,7 @@ class Snapshots:
         self._children: defaultdict[str, set[ObjectRef]] = defaultdict(set)
 
     def concerned(self, change: Change) -> Iterable[ObjectRef]:
-        """The Experiments to look at after `change`, which is taken into the index."""
+        """Take `change` into the index, and return the Experiments to look at."""
         if change.ref is None:
             return {*(ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)), *self._made_for}
         if change.ref.resource == EXPERIMENT:
@@ -64,7 +64,7 @@ class Snapshots:
         return found
 
     def take(self, ref: ObjectRef) -> Snapshot | None:
-        """None where there is no such Experiment."""
+        """Take a snapshot from the caches; None where there is no such Experiment."""
         obj = self._caches.get(ref)
         if obj is None:
             return None
@@ -73,7 +73,7 @@ class Snapshots:
         return Snapshot.take(subject, self._caches, self._children.get(subject.meta.uid, ()))
 
     def versions(self, snapshot: Snapshot) -> dict[str, str]:
-        """What the worker has to have seen: dependencies, also where they are missing, and all that was found."""
+        """List what the worker has to have seen: dependencies, also where they are missing, and all that was found."""
         refs = dict.fromkeys((*snapshot.subject.dependencies, *snapshot.objects))
         found = {ref: snapshot.get(ref) for ref in refs}
         return {str(ref): obj["metadata"]["resourceVersion"] if obj else "" for ref, obj in found.items()}
@@ -96,7 +96,7 @@ class Snapshots:
             self._readers[ref].add(experiment)
 
     def left_behind(self, ref: ObjectRef) -> dict[str, ObjectRef]:
-        """The uids of Experiments of this name of which nothing is left but children, with one of these each.
+        """Return the uids of Experiments of this name of which nothing is left but children, with one of these each.
 
         Not those that an Experiment owns: the garbage collector takes them.
         """

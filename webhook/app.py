@@ -82,7 +82,7 @@ class AdmissionReview(Part):
 def create_webhook_app(
     caches: Caches, client: KubeClient, options: Options, *, neighbour_check: NeighbourCheck
 ) -> Starlette:
-    """`caches` must cover `sources` and `name_sources` and be run by the caller.
+    """Put the webhook together. `caches` must cover `sources` and `name_sources` and be run by the caller.
 
     A request that is no AdmissionReview of an Experiment gets a 4xx, and a defect is a 500, each with a sentence. The
     API server then does what the administrator chose as failurePolicy; to allow it here would overrule that.
@@ -93,7 +93,7 @@ def create_webhook_app(
 
 
 async def _defect(_request: Request, _error: Exception) -> Response:
-    """Starlette raises the error again behind this answer, and uvicorn logs it."""
+    """Answer. Starlette raises the error again behind that, and uvicorn logs it."""
     return PlainTextResponse("A defect of the experiment-operator; its log has the details.", 500)
 
 
@@ -113,7 +113,7 @@ class _Webhook:
         return _answer(asked, said)
 
     async def _judge(self, asked: AdmissionRequest) -> Review:
-        """Raises `pydantic.ValidationError` as `Subject.of` does."""
+        """Judge the Experiment in a request. Raises `pydantic.ValidationError` as `Subject.of` does."""
         obj, old = asked.obj, asked.old
         if obj is None or asked.sub_resource or (old is not None and obj.get("spec") == old.get("spec")):
             return Review()
@@ -139,7 +139,7 @@ class _Webhook:
         return review(snapshot, neighbour_check=check)
 
     async def _read_through(self, subject: Subject) -> Mapping[ObjectRef, Object]:
-        """What exists and has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
+        """Read what has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
         if subject.spec is None:
             return _NOTHING
         needed = dict.fromkeys((subject.agent, *subject.gateways, *subject.templates.values()))
@@ -148,7 +148,7 @@ class _Webhook:
         return {ref: obj for ref, obj in zip(missing, found, strict=True) if obj}
 
     async def _get(self, ref: ObjectRef) -> Object | None:
-        """None also where the API server does not answer in time: then the caches have to do."""
+        """Get an object; None also where the API server does not answer in time: then the caches have to do."""
         with suppress(KubeError, TimeoutError):
             async with asyncio.timeout(_READ_SECONDS):
                 return await self._client.get(ref)
@@ -156,7 +156,7 @@ class _Webhook:
 
 
 def _understood(body: bytes) -> AdmissionRequest:
-    """Raises HTTPException. The parser has limits of its own for nesting (200 levels) and for the length of numbers."""
+    """Parse, or raise HTTPException. The parser has its own limits for nesting (200 levels) and length of numbers."""
     try:
         return AdmissionReview.model_validate(from_json(body, allow_inf_nan=False)).request
     except ValidationError as error:
@@ -176,7 +176,7 @@ def _answer(asked: AdmissionRequest, said: Review) -> Response:
 
 
 def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
-    """As the API server refuses what the CRD forbids: kubectl prints the causes of a 422 as a list, field by field."""
+    """Refuse as the API server does what the CRD forbids: kubectl prints a 422's causes as a list, field by field."""
     shown, more = problems[:_MOST_CAUSES], len(problems) - _MOST_CAUSES
     if more > 0:
         shown = (*shown, FieldMessage("spec", f"{more} more problems."))
@@ -191,6 +191,6 @@ def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
 
 
 def _warning(found: FieldMessage) -> str:
-    """On one line: the API server leaves out a warning that has control characters."""
+    """Put a warning on one line: the API server leaves out one that has control characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(found)).split())
     return text if len(text) <= _LONGEST_WARNING else f"{text[: _LONGEST_WARNING - 1]}…"

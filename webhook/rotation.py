@@ -87,11 +87,11 @@ class WebhookCertificates:
         self._unstored: Issued | None = None
 
     async def wait_ready(self) -> None:
-        """Until there is a certificate in the directory, as `tls.crt` and `tls.key`."""
+        """Wait until there is a certificate in the directory, as `tls.crt` and `tls.key`."""
         await self._ready.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Rotate the certificate until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._caches.run())
             await self._lease.lead(self._rotation_loop)
@@ -118,7 +118,7 @@ class WebhookCertificates:
             self._ready.set()
 
     async def _rotation_loop(self) -> None:
-        """Looks at everything when something has changed or is due; ever more slowly when others keep changing it."""
+        """Look at everything when something has changed or is due; ever more slowly when others keep changing it."""
         backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         while True:
             started = time.monotonic()
@@ -133,7 +133,7 @@ class WebhookCertificates:
             await asyncio.sleep(backoff.pause_after(time.monotonic() - started))
 
     async def _look(self) -> timedelta:
-        """Puts right what is not. Returns when to look again, if nothing changes before."""
+        """Put right what is not. Returns when to look again, if nothing changes before."""
         secret = await self._get(self._secret)
         if secret is not None and not _is_ours(secret):
             return _LONGEST_WAIT
@@ -170,7 +170,7 @@ class WebhookCertificates:
         return issued
 
     async def _trusted(self, secret: Object | None) -> list[x509.Certificate]:
-        """The CAs by which what is served now may be trusted, wherever they are still to be found."""
+        """Find the CAs by which what is served now may be trusted, wherever they still are."""
         configuration = await self._get(self._configuration) or {}
         bundles = [webhook["clientConfig"].get("caBundle", "") for webhook in configuration.get("webhooks", [])]
         bundles.append((secret or {}).get("data", {}).get("ca.crt", ""))
@@ -182,7 +182,7 @@ class WebhookCertificates:
         return [authority for authority in found if now < authority.not_valid_after_utc]
 
     async def _trust(self, authorities: Iterable[x509.Certificate]) -> None:
-        """Makes these, and no others, the `caBundle` of every webhook."""
+        """Make these, and no others, the `caBundle` of every webhook."""
         configuration = await self._get(self._configuration)
         if configuration is None:
             return  # it is heard of when it comes
@@ -203,7 +203,7 @@ class WebhookCertificates:
         log.info("the API server is told whom to trust", configuration=self._configuration.name, webhooks=len(wrong))
 
     async def _store(self, secret: Object | None, issued: Issued) -> Issued:
-        """KubeError unless the Secret is still as it was read."""
+        """Store it in the Secret. KubeError unless that is still as it was read."""
         content = {"tls.crt": issued.certificate, "tls.key": issued.key, "ca.crt": pem(issued.authorities)}
         data = {name: base64.b64encode(value).decode() for name, value in content.items()}
         if secret is not None:
@@ -224,7 +224,7 @@ class WebhookCertificates:
 
 
 def write_pair(directory: Path, certificate: bytes, key: bytes) -> None:
-    """As `tls.crt` and `tls.key`, both at once, as the kubelet does it: they are links by way of `..data`.
+    """Write `tls.crt` and `tls.key`, both at once, as the kubelet does it: they are links by way of `..data`.
 
     Nobody else can read the key.
     """
@@ -248,7 +248,7 @@ def _is_ours(secret: Object) -> bool:
 
 
 def _issued(secret: Object | None) -> Issued:
-    """What the Secret holds. ValueError says why it cannot be served."""
+    """Read what the Secret holds. ValueError says why it cannot be served."""
     if secret is None:
         raise ValueError("there is none yet")
     data = secret.get("data", {})

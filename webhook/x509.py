@@ -44,7 +44,7 @@ class Issued:
         return self.leaf.not_valid_after_utc
 
     def authority(self, hosts: Iterable[str], at: datetime) -> x509.Certificate:
-        """The CA by which who calls any of `hosts` at that time trusts it; ValueError says why nobody would."""
+        """Find the CA by which who calls any of `hosts` at that time trusts it; ValueError says why nobody would."""
         if at >= self.until:
             raise ValueError(f"it expires at {self.until:%Y-%m-%d %H:%M:%S} UTC")
         policy = PolicyBuilder().store(Store(list(self.authorities))).time(at)
@@ -99,7 +99,7 @@ def sign_leaf(
 
 
 def read(certificate: bytes, key: bytes, authorities: bytes) -> Issued:
-    """From PEM. ValueError says what cannot be read or does not belong together."""
+    """Read PEM. ValueError says what cannot be read or does not belong together."""
     found = Issued(certificate, key, tuple(x509.load_pem_x509_certificates(authorities)))
     try:
         matches = load_pem_private_key(key, None).public_key() == found.leaf.public_key()

@@ -44,14 +44,14 @@ class Remote:
     where: str
 
     async def get(self, path: str, **query: Any) -> Any:
-        """The answer as JSON. Raises ApiError."""
+        """Return the answer as JSON. Raises ApiError."""
         return await self._ask("GET", path, params={key: value for key, value in query.items() if value is not None})
 
     async def post(self, path: str, content: bytes) -> Any:
         return await self._ask("POST", path, content=content)
 
     async def events(self, path: str) -> AsyncIterator[str]:
-        """The lines of a stream of server-sent events, keep-alives too, until the server ends it."""
+        """Yield the lines of a stream of server-sent events, keep-alives too, until the server ends it."""
         try:
             async with self.http.stream("GET", f"/api/v1{path}", timeout=httpx.Timeout(60, connect=5)) as response:
                 if response.is_error:
@@ -77,9 +77,10 @@ class Remote:
 
 @asynccontextmanager
 async def remote(settings: Asking) -> AsyncIterator[Remote]:
-    """Raises ApiError where there is no way to the api, KubeError where there is no kubeconfig and one is needed.
+    """Connect to the api.
 
-    ProxyError where it has to be reached through a proxy that cannot be used.
+    Raises ApiError where there is no way to it, KubeError where there is no kubeconfig and one is needed, ProxyError
+    where it has to be reached through a proxy that cannot be used.
     """
     token = settings.token.get_secret_value() if settings.token else None
     if settings.server:
@@ -109,7 +110,7 @@ async def remote(settings: Asking) -> AsyncIterator[Remote]:
 
 
 def _transport(proxy: str | None, context: ssl.SSLContext | None) -> httpx.AsyncHTTPTransport:
-    """Through this proxy or none, whatever httpx would find in the environment.
+    """Make a transport through this proxy or none, whatever httpx would find in the environment.
 
     A proxy that is itself reached by TLS has to show a certificate that the API server could show, as with kubectl.
     """
@@ -119,7 +120,7 @@ def _transport(proxy: str | None, context: ssl.SSLContext | None) -> httpx.Async
 
 
 def _is_private(url: str) -> bool:
-    """Whether nobody on the way reads along. A token is sent nowhere else."""
+    """Tell whether nobody on the way reads along. A token is sent nowhere else."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -130,7 +131,7 @@ def _is_private(url: str) -> bool:
 
 
 def _words(response: httpx.Response) -> str:
-    """The problem's sentence, or what a proxy or the API server says instead."""
+    """Return the problem's sentence, or what a proxy or the API server says instead."""
     try:
         answer = response.json()
     except ValueError:
@@ -147,7 +148,7 @@ def _words(response: httpx.Response) -> str:
 
 
 def ask(settings: S, answer: Callable[[S, Remote, Printer], Awaitable[int]]) -> int:
-    """Returns 0; 1 when the api does not answer as it should, or says of a file that it would not work."""
+    """Run `answer`. Returns 0; 1 when the api does not answer as it should, or says that a file would not work."""
     try:
         return asyncio.run(_ask(settings, answer))
     except ApiError as error:

@@ -13,7 +13,7 @@ STDIN = Path("-")
 
 
 def read(file: Path, name: str, problems: list[str]) -> Iterator[Document]:
-    """The documents of a file. What cannot be read becomes `problems`, which call the file `name`."""
+    """Read the documents of a file. What cannot be read becomes `problems`, which call the file `name`."""
     try:
         content = sys.stdin.buffer.read() if file == STDIN else file.read_bytes()
     except OSError as error:

@@ -17,7 +17,7 @@ _COLOURS = {"Reconciled": "green", "CleanedUp": "green", "Unchanged": "dim", "Ru
 
 
 def history(settings: History) -> int:
-    """Returns as `api_client.ask` does."""
+    """List an Experiment's reconciliations. Returns as `api_client.ask` does."""
     return ask(settings, _history)
 
 
@@ -43,7 +43,7 @@ async def _history(settings: History, api: Remote, out: Printer) -> int:
 
 
 async def _ended_runs(path: str, limit: int, api: Remote) -> AsyncIterator[dict[str, Any]]:
-    """Those that there are, oldest first, and each further one. Looks whenever the stream of events says anything."""
+    """Yield the ended runs, oldest first, then each further one. Looks whenever the stream of events says anything."""
     told: set[str] = set()
 
     async def fresh() -> list[dict[str, Any]]:

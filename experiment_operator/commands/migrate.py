@@ -75,7 +75,7 @@ def migrate(chosen: Migrate) -> int:
 
 
 async def take_over(chosen: Migrate) -> int:
-    """Prints what it does. Returns the exit code: 0, or 1 while the Go operator still runs. Raises `KubeError`."""
+    """Take over, and print how. Returns the exit code: 0, or 1 while the Go operator still runs. Raises `KubeError`."""
     async with await KubeClient.connect(chosen.kubeconfig, role="migrate-from-go-operator") as kube:
         if not chosen.ignore_go_operator and (running := [words async for words in _running_instances(kube)]):
             print("\n".join(running), file=sys.stderr)
@@ -93,7 +93,7 @@ async def take_over(chosen: Migrate) -> int:
 
 
 async def _running_instances(kube: KubeClient) -> AsyncIterator[str]:
-    """Deployments of the Go operator that have, or are to have, a pod, and its Lease while somebody renews it."""
+    """Name Deployments of the Go operator that have, or are to have, a pod, and its Lease while somebody renews it."""
     for deployment in await kube.list(_DEPLOYMENT):
         containers = deployment["spec"]["template"]["spec"]["containers"]
         count = max(deployment["spec"].get("replicas", 1), deployment.get("status", {}).get("replicas", 0))
@@ -117,7 +117,7 @@ class _Takeover:
         self._kube, self._subject, self._meta = kube, subject, subject.meta
 
     async def moves(self, dry_run: bool) -> AsyncIterator[Move]:
-        """What there is to do, or to know, after it was done; triggers first, so that none outlives its workflow."""
+        """Yield each move, once it is done, and what there is to know; triggers first: none outlives its workflow."""
         candidates = {**_beside(self._subject), **await self._anchored()}
         for ref, owner in candidates.items():
             if move := await self._take_over(ref, owner, dry_run):
@@ -127,7 +127,7 @@ class _Takeover:
                 yield move
 
     async def _anchored(self) -> dict[ObjectRef, str]:
-        """Children of the second generation, with the uid of their owner. The anchor itself has only labels."""
+        """Find children of the second generation, with the uid of their owner. The anchor itself has only labels."""
         name, namespace = self._meta.name, self._meta.namespace
         anchor = ObjectRef(CONFIG_MAP, _NAMESPACE, f"{name}-{namespace}{_ANCHOR}")
         found = await self._get(anchor)
@@ -185,7 +185,7 @@ class _Takeover:
 
 
 def _beside(subject: Subject) -> dict[ObjectRef, str]:
-    """Children of the first generation, in the Experiment's own namespace, with the uid of their owner."""
+    """Name children of the first generation, in the Experiment's own namespace, with the uid of their owner."""
     return _refs(subject.meta.namespace, subject.meta.name, subject.meta.uid)
 
 
@@ -195,7 +195,7 @@ def _refs(namespace: str, stem: str, owner: str) -> dict[ObjectRef, str]:
 
 
 def _is_marked(live: Object, subject: Subject) -> bool:
-    """Whether it has all marks of a child of this very Experiment."""
+    """Tell whether it has all marks of a child of this very Experiment."""
     meta = live["metadata"]
     return all(marks.items() <= meta.get(key, {}).items() for key, marks in _marks(subject, live).items())
 
@@ -205,7 +205,7 @@ def _is_controlled_by(live: Object, uid: str) -> bool:
 
 
 def _successor(subject: Subject, ref: ObjectRef) -> ObjectRef | None:
-    """The child that this service has in place of one of the Go operator's; it makes no anchor."""
+    """Name the child that this service has in place of one of the Go operator's; it makes no anchor."""
     placed = next(child for child in subject.placement.children if child.resource == ref.resource)
     wants_trigger = subject.spec is None or subject.spec.wants_trigger
     unwanted = placed == subject.placement.test_trigger and not wants_trigger
@@ -224,7 +224,7 @@ def _marks(subject: Subject, live: Object) -> dict[str, dict[str, Any]]:
 
 
 def _patch(subject: Subject, live: Object) -> Object:
-    """Makes `live`, if it is still the object that was read, a child of this service.
+    """Make `live`, if it is still the object that was read, a child of this service.
 
     Fields that the Go operator wrote become this service's own, so that its next apply removes what it does not want:
     what another manager owns, an apply leaves. Without the digest there is such an apply also where one was before.
@@ -236,7 +236,7 @@ def _patch(subject: Subject, live: Object) -> Object:
 
 
 def _old_entry(live: Object) -> dict[str, Any] | None:
-    """What the Go operator wrote. Other operators write as `manager`, too, such as Testkube's, but no spec or data."""
+    """Find what the Go operator wrote. Others write as `manager`, too, such as Testkube's, but no spec or data."""
     for entry in live["metadata"].get("managedFields", ()):
         if entry["manager"] == _FIELD_MANAGER and {"f:spec", "f:data"} & entry.get("fieldsV1", {}).keys():
             found: dict[str, Any] = entry
@@ -245,7 +245,7 @@ def _old_entry(live: Object) -> dict[str, Any] | None:
 
 
 def _handed_over(live: Object) -> list[dict[str, Any]]:
-    """The managedFields of `live` once what the Go operator wrote is this service's."""
+    """Return the managedFields of `live` once what the Go operator wrote is this service's."""
     entries: list[dict[str, Any]] = live["metadata"].get("managedFields", [])
     old = _old_entry(live)
     if old is None:

@@ -18,7 +18,7 @@ _MOST_LINES = 20
 
 
 def plan(settings: Plan) -> int:
-    """Returns as `api_client.ask` does."""
+    """Show what applying files would change. Returns as `api_client.ask` does."""
     return ask(settings, _plan)
 
 
@@ -69,7 +69,7 @@ def _print_change(change: dict[str, Any], out: Printer) -> None:
 
 
 def _print_difference(field: dict[str, Any], out: Printer) -> None:
-    """On one line where that is enough, else line by line."""
+    """Print a difference on one line where that is enough, else line by line."""
     before, after = _lines(field["current"]), _lines(field["planned"])
     if max(len(before), len(after)) == 1:
         out.line(f"      {field['path']}: ", (before[0], "red"), " → ", (after[0], "green"))

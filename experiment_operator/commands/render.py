@@ -40,7 +40,7 @@ class _Template(BaseModel):
 
 
 def render(settings: Render) -> int:
-    """Prints all or, where anything is wrong with the files, only what, to standard error. Returns the exit code."""
+    """Print all or, where anything is wrong with the files, only what, to standard error. Returns the exit code."""
     problems: list[str] = []
     templates = list(_templates(settings.templates or sorted(TEMPLATES.glob("*.yaml")), problems))
     all_read = not problems
@@ -65,7 +65,7 @@ def render(settings: Render) -> int:
 
 
 def _experiments(files: Iterable[Path], problems: list[str]) -> Iterator[tuple[str, Object]]:
-    """The valid Experiments, with where each was found."""
+    """Yield the valid Experiments, with where each was found."""
     found: dict[ObjectRef, str] = {}
     for document in _of(EXPERIMENT, files, problems):
         try:
@@ -93,7 +93,7 @@ def _templates(files: Iterable[Path], problems: list[str]) -> Iterator[Object]:
 
 
 def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Iterator[Document]:
-    """The objects of this kind in the files. Any other becomes one of `problems`."""
+    """Yield the objects of this kind in the files. Any other becomes one of `problems`."""
     for document in (each for file in files for each in read(file, "stdin" if file == STDIN else str(file), problems)):
         content = document.content
         kind = content.get("kind") if isinstance(content, dict) else None
@@ -106,7 +106,7 @@ def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Itera
 
 
 def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> Snapshot:
-    """A template without a namespace is wherever Testkube reads, as with `kubectl apply -n`."""
+    """Assume a cluster. A template without a namespace is wherever Testkube reads, as with `kubectl apply -n`."""
     subject = Subject.of(experiment, settings.options)
     assumed: dict[ObjectRef, Object] = {}
     if subject.gateways:
@@ -127,7 +127,7 @@ def _lines(document: Document, found: Iterable[str]) -> list[str]:
 
 
 def _sentence(problem: Problem) -> str:
-    """With the field in front. What is wrong with a schedule begins with it."""
+    """Put the field in front. What is wrong with a schedule begins with it."""
     if isinstance(problem, InvalidSchedule):
         return str(problem)
     return f"{'spec' if isinstance(problem, ExperimentTooLarge) else 'templates'}: {problem}"

@@ -12,7 +12,7 @@ from experiment_operator.settings import Why
 
 
 def why(settings: Why) -> int:
-    """Returns as `api_client.ask` does."""
+    """Explain an Experiment. Returns as `api_client.ask` does."""
     return ask(settings, _why)
 
 
@@ -53,7 +53,7 @@ async def _why(settings: Why, api: Remote, out: Printer) -> int:
 
 
 def _print_failing_steps(run: dict[str, Any], out: Printer) -> None:
-    """What an open run cannot get past: the status may be silent about it, since it may be the status itself."""
+    """Print what an open run cannot get past: the status may be silent about it, since it may be the status itself."""
     for step in run["steps"]:
         if step["failure"] and step["endTime"] is None:
             line = f"    {step['name']} has failed {step['attempts']} times and is tried again: {step['failure']}"

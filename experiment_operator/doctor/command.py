@@ -52,7 +52,7 @@ _PATIENCE_SECONDS = 15.0
 
 
 def doctor(chosen: settings.Doctor) -> int:
-    """Prints what was found. Returns the exit code: 1 where there is a fault, 0 also where there are warnings."""
+    """Print what was found. Returns the exit code: 1 where there is a fault, 0 also where there are warnings."""
     logs.configure("error", "auto", {})  # what goes wrong is said by the checks
     return asyncio.run(_doctor(chosen))
 
@@ -79,7 +79,7 @@ def _count(number: int, what: str) -> str:
 
 
 async def examine(role: str) -> AsyncIterator[Finding]:
-    """Of the settings in this process's environment, and of all that they lead to."""
+    """Examine the settings in this process's environment, and all that they lead to."""
     async with AsyncExitStack() as stack:
         unsound: set[str] = set()
         try:

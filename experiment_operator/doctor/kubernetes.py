@@ -52,7 +52,7 @@ async def api_server(context: DoctorContext) -> Findings:
 
 
 async def permissions(context: DoctorContext) -> Findings:
-    """One line for each resource in each namespace."""
+    """Check what this service may do, a line for each resource in each namespace."""
     verbs: defaultdict[Permission, list[str]] = defaultdict(list)
     for permission in sorted(rbac.permissions(context.chosen)):
         verbs[_without_verb(permission)].append(permission.verb)
@@ -141,7 +141,7 @@ def _crd_name(resource: Resource) -> str:
 
 
 async def _missing(kube: KubeClient, resource: Resource) -> str:
-    """What keeps the API server from serving it, in words; empty where it does. Everybody may ask."""
+    """Say what keeps the API server from serving it; empty where it does. Everybody may ask."""
     group, _, version = resource.api_version.partition("/")
     try:
         versions = [each["version"] for each in (await kube.discover(f"/apis/{group}"))["versions"]]

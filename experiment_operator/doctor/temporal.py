@@ -87,7 +87,7 @@ async def search_attributes(context: DoctorContext) -> Findings:
 
 
 async def task_queue(context: DoctorContext) -> Findings:
-    """Temporal knows of a worker for as long as five minutes after its last question for work."""
+    """Look for workers. Temporal knows of one for as long as five minutes after its last question for work."""
     queue = context.chosen.temporal_task_queue
     described = {kind: await _describe_queue(context, queue, number) for kind, number in _KINDS.items()}
     advice = "start a worker; its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here"
@@ -131,7 +131,7 @@ async def _describe_queue(
 
 
 def _version(worker: PollerInfo) -> tuple[str, str]:
-    """Deployment and build ID, both empty for a worker without a version."""
+    """Return the deployment and build ID, both empty for a worker without a version."""
     found = worker.deployment_options
     is_versioned = found.worker_versioning_mode == WorkerVersioningMode.WORKER_VERSIONING_MODE_VERSIONED
     return (found.deployment_name, found.build_id) if is_versioned else ("", "")

@@ -48,7 +48,7 @@ def _is_connected(deployment: Object) -> bool:
 
 
 def _synchronises(deployment: Object) -> bool:
-    """Whether it does, or may: a value that comes from elsewhere is not known here."""
+    """Tell whether it does, or may: a value that comes from elsewhere is not known here."""
     values = [each for each in _env(deployment) if each["name"] == _SYNCHRONISATION and _is_set(each)]
     return any(str(each.get("value", "true")).lower() == "true" for each in values)
 
@@ -97,7 +97,7 @@ async def _same_testkube(context: DoctorContext, client: TestkubeClient, info: I
 
 
 async def _oldest_workflow(kube: KubeClient, namespace: str) -> str:
-    """The one that Testkube has had most time to hear of; empty where there is none."""
+    """Name the one that Testkube has had most time to hear of; empty where there is none."""
     found = await kube.list(TEST_WORKFLOW, namespace=namespace)
     oldest = min(found, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)
     return str(oldest["metadata"]["name"]) if oldest else ""
@@ -124,7 +124,7 @@ async def triggers(context: DoctorContext) -> Findings:
 
 
 def _workflow_of(trigger: Object) -> str:
-    """The name of the TestWorkflow without which it fails; empty where it is off, or starts whatever matches."""
+    """Name the TestWorkflow without which it fails; empty where it is off, or starts whatever matches."""
     spec = trigger.get("spec", {})
     if spec.get("disabled") or spec.get("execution") != "testworkflow":
         return ""

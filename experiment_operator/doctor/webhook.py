@@ -42,7 +42,7 @@ def _absent(context: DoctorContext, name: str) -> Finding:
 
 
 async def _certificate(context: DoctorContext, config: Object) -> Finding:
-    """The one in the Secret that the api keeps, judged as the API server does when it calls."""
+    """Check the one in the Secret that the api keeps, as the API server does when it calls."""
     if not config.get("caBundle"):
         return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _SEE_TO_IT)
     service = config.get("service")

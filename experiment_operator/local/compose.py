@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 def credentials(url: str) -> None:
-    """Once for the life of the volumes, but for the host's kubeconfig. Runs as root, to give files to their owners."""
+    """Make credentials, once for the volumes' life but for the host's kubeconfig. Runs as root, to give files away."""
     if not _KUBECONFIG.exists():  # it is written last
         authority = Authority()
         write_private(_CREDENTIALS / "ca.pem", authority.certificate)
@@ -59,7 +59,7 @@ def credentials(url: str) -> None:
 
 
 async def install() -> None:
-    """Raises KubeError when something does not work for two minutes. What somebody did to the sample stays done."""
+    """Install CRDs, templates and a sample, whose edits stay. Raises KubeError when something fails for two minutes."""
     async with await KubeClient.connect(_KUBECONFIG, role="install") as kube:
         definitions = [*_documents(Path(localcluster.__path__[0]) / "crds"), *_documents(Path(crds.__path__[0]))]
         for definition in definitions:
@@ -95,7 +95,7 @@ def _in_namespace(obj: Object, namespace: str) -> Object:
 
 
 async def _create(kube: KubeClient, resource: Resource, obj: Object) -> bool:
-    """Whether it did not exist before."""
+    """Create an object, and tell whether it did not exist before."""
     try:
         await kube.create(resource, obj)
     except AlreadyExists:
@@ -110,7 +110,7 @@ async def _put(kube: KubeClient, resource: Resource, obj: Object) -> None:
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """While the API server starts, and then while it does not serve a new kind yet."""
+    """Repeat `call` while the API server starts, and then while it does not serve a new kind yet."""
     end = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     while True:
         try:

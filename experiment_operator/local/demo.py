@@ -48,7 +48,7 @@ _SHOWN_LINES = 16
 
 
 def demo() -> int:
-    """Returns 0 when everything held, 1 when something did not, 130 after Ctrl-C."""
+    """Run the demo. Returns 0 when everything held, 1 when something did not, 130 after Ctrl-C."""
     return run(_demo())
 
 
@@ -166,7 +166,7 @@ class _Demo:
         _tick(f"{len(self._runs)} changes, {len(self._runs)} runs: none was missed, and the service never woke itself")
 
     async def _kubectl(self, *args: str) -> None:
-        """Runs what it prints, and prints the answer."""
+        """Run what it prints, and print the answer."""
         _command("kubectl", *args)
         lines = (await self._cluster.kubectl(*args)).rstrip().splitlines() or ["(nothing)"]
         if len(lines) > _SHOWN_LINES:
@@ -174,7 +174,7 @@ class _Demo:
         print("\n".join(f"  {line}".rstrip() for line in lines))
 
     async def _error_of(self, *args: str) -> str:
-        """What kubectl says when it does not work; empty when it does."""
+        """Run kubectl, and return what it says when it does not work; empty when it does."""
         try:
             await self._cluster.kubectl(*args)
         except KubectlError as error:
@@ -182,7 +182,7 @@ class _Demo:
         return ""
 
     async def _operator(self, *args: str) -> str:
-        """Runs this very command, prints it and its answer, and returns the answer."""
+        """Run this very command, print it and its answer, and return the answer."""
         _command("experiment-operator", *args, "--server", str(self._http.base_url))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "experiment_operator", *args),
@@ -204,14 +204,14 @@ class _Demo:
         await self._kubectl("patch", "-n", namespace, kind, name, "--type=merge", "-p", json.dumps(patch))
 
     async def _is_ready(self, generation: int, **more: str) -> None:
-        """The status speaks of this generation, knows the agent's URL, and every condition is true."""
+        """Check that the status speaks of this generation, knows the agent's URL, and has every condition true."""
         reasons = {"AgentResolved": "AgentReady", "WorkflowReady": "Applied", **more, "Ready": "Reconciled"}
         expected: dict[str, Any] = {"observedGeneration": generation, "agentUrl": AGENT_URL}
         expected |= {kind: f"True {reason}" for kind, reason in reasons.items()}
         await holds(f"the status of generation {generation} says {', '.join(reasons)}", self._status, expected)
 
     async def _ran(self, reason: str, *, outcome: str = "Reconciled") -> None:
-        """That there was one more run, for this reason, and that it has ended."""
+        """Check that there was one more run, for this reason, and that it has ended."""
         self._runs.append((reason, outcome))
 
         async def runs() -> list[tuple[str, str]]:
@@ -220,7 +220,7 @@ class _Demo:
         await holds(f"one run in Temporal did it, and says why: {reason}", runs, self._runs)
 
     async def _history(self) -> list[dict[str, Any]]:
-        """Newest first; empty as long as the service cannot answer."""
+        """Read the runs, newest first; empty as long as the service cannot answer."""
         try:
             response = await self._http.get(_HISTORY)
         except httpx.TransportError:
@@ -255,7 +255,7 @@ class _Demo:
 
 
 async def holds(what: str, ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
-    """Asks until the answer is `expected`. Raises StackError with both when it stays another one."""
+    """Ask until the answer is `expected`. Raises StackError with both when it stays another one."""
     deadline = time.monotonic() + _PATIENCE
     while (found := await ask()) != expected:
         if time.monotonic() > deadline:
@@ -265,7 +265,7 @@ async def holds(what: str, ask: Callable[[], Awaitable[Any]], expected: Any) -> 
 
 
 def _short(path: Path) -> str:
-    """As a person would type it here."""
+    """Write a path as a person would type it here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 

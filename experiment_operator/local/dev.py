@@ -22,7 +22,7 @@ _ENV = Path(".local") / "env"
 
 
 def dev() -> int:
-    """Returns 0 when it was told to end, 1 when something did not work."""
+    """Run the stack. Returns 0 when it was told to end, 1 when something did not work."""
     code = run(_dev())
     return 0 if code > 128 else code
 
@@ -44,7 +44,7 @@ async def _dev() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One stack a directory. The lock goes with the process, however that ends; the file may outlive a killed one."""
+    """Lock out a second stack. The lock goes with the process, however that ends; the file may outlive a killed one."""
     _ENV.parent.mkdir(exist_ok=True)
     try:
         with filelock.FileLock(_ENV.with_name("dev.lock"), timeout=0):
@@ -55,7 +55,7 @@ def _alone() -> Iterator[None]:
 
 
 def _write_env(stack: Stack) -> None:
-    """All at once, so that a script never reads half of it."""
+    """Write the file all at once, so that a script never reads half of it."""
     values = {**stack.cluster.env(), "API_URL": stack.api_url}
     new = _ENV.with_name("env.new")
     new.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))

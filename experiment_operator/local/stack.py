@@ -58,7 +58,7 @@ class Stack:
 
 @asynccontextmanager
 async def running_stack() -> AsyncIterator[Stack]:
-    """Everything ready, with CRDs, phase templates and Agent; it ends with the context, and nothing of it is kept.
+    """Run everything, with CRDs, phase templates and Agent; it ends with the context, and nothing of it is kept.
 
     Raises LocalClusterError, also inside of the context, when the service ends.
     """
@@ -79,7 +79,7 @@ async def running_stack() -> AsyncIterator[Stack]:
 
 
 async def _install_prerequisites(cluster: LocalCluster) -> None:
-    """What an installation has before the first Experiment. The Agent says where it answers, as its runtime would."""
+    """Install what there is before the first Experiment. The Agent says where it answers, as its runtime would."""
     for namespace in (TESTKUBE_NAMESPACE, NAMESPACE, OWN_NAMESPACE):
         await cluster.kubectl("create", "namespace", namespace)
     await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_LEASE))
@@ -106,7 +106,7 @@ async def _start_service(
 
 
 async def _register_webhook(cluster: LocalCluster, port: int) -> None:
-    """By URL, where it is registered by Service elsewhere: the API server shares a machine with it, and no cluster."""
+    """Register it by URL, not by Service as elsewhere: the API server shares a machine with it, and no cluster."""
     for file in WEBHOOK.glob("*.yaml"):
         configuration = yaml.safe_load(file.read_text(encoding="utf-8"))
         for webhook in configuration["webhooks"]:
@@ -149,7 +149,7 @@ async def _until_it_ends(service: Process) -> None:
 
 
 def run(work: Coroutine[Any, Any, None]) -> int:
-    """Runs `work` and returns the exit code: 0, 1 after a failure that it prints, or 128 + the signal that ended it."""
+    """Run `work` and return the exit code: 0, 1 after a failure that it prints, or 128 + the signal that ended it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # whoever reads this through a pipe wants to follow
     try:
@@ -160,7 +160,7 @@ def run(work: Coroutine[Any, Any, None]) -> int:
 
 
 async def _run_until_signal(work: Coroutine[Any, Any, None]) -> int:
-    """The first signal cancels `work`; any other comes while it cleans up, and must not keep it from that."""
+    """Cancel `work` at the first signal; any other comes while it cleans up, and must not keep it from that."""
     task = asyncio.create_task(work)
     told: list[signal.Signals] = []
 
