@@ -13,7 +13,7 @@ from typing import Any, Literal
 from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
 from kube.objects import Object, ObjectRef
 
-_LONGEST_MESSAGE = 32768
+_MAX_MESSAGE_LENGTH = 32768
 
 
 class ConditionType(StrEnum):
@@ -79,7 +79,7 @@ def generated(ref: ObjectRef, live: Object | None) -> GeneratedResource:
 def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condition:
     """Make a condition. Its message is cut at what the CRD takes: a status that cannot be written would say nothing."""
     status: Literal["True", "False"] = "True" if ok else "False"
-    return Condition(type=kind, status=status, reason=Reason(reason), message=message[:_LONGEST_MESSAGE])
+    return Condition(type=kind, status=status, reason=Reason(reason), message=message[:_MAX_MESSAGE_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)

@@ -449,12 +449,12 @@ _WORDS = {
     "dict_type": "must be an object",
     "recursion_depth_exceeded": "is nested too deeply",
 }
-_MOST_SENTENCES = 1000
+_MAX_SENTENCES = 1000
 
 
 def sentences(error: ValidationError) -> list[str]:
     """Put the error into lines of `field: what is wrong`, fields written as kubectl writes them."""
-    if error.error_count() > _MOST_SENTENCES:  # there can be half a million of them, which would take seconds
+    if error.error_count() > _MAX_SENTENCES:  # there can be half a million of them, which would take seconds
         return [f"(root): breaks {error.error_count():,} rules, too many to name"]
     return [
         f"{_field_path(e['loc'])}: {_WORDS.get(e['type'], e['msg'].removeprefix('Value error, '))}"

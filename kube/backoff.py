@@ -8,9 +8,9 @@ import random
 class Backoff:
     """Pauses that double up to a limit, with jitter, so that many watchers do not come back at the same moment."""
 
-    def __init__(self, first: float, longest: float) -> None:
+    def __init__(self, first: float, max_pause: float) -> None:
         self._first = first
-        self._longest = longest
+        self._max_pause = max_pause
         self._pause = 0.0
 
     def pause_after(self, lived: float) -> float:
@@ -18,5 +18,5 @@ class Backoff:
 
         How it ended does not matter: a server that answers 200 and closes at once is no better than one that fails.
         """
-        self._pause = self._first if lived >= self._pause else min(2 * self._pause, self._longest)
+        self._pause = self._first if lived >= self._pause else min(2 * self._pause, self._max_pause)
         return self._pause * random.uniform(0.5, 1.0)  # noqa: S311  no secret depends on it

@@ -32,10 +32,10 @@ class Staleness:
 class Caches:
     """Subscribe first, then run as one task. Cached objects are shared: do not change them."""
 
-    def __init__(self, client: KubeClient, sources: Sequence[Source], *, longest_pause: float = 30.0) -> None:
-        """Cache `sources`. A CRD that was missing is found within `longest_pause` seconds of its arrival."""
+    def __init__(self, client: KubeClient, sources: Sequence[Source], *, max_pause: float = 30.0) -> None:
+        """Cache `sources`. A CRD that was missing is found within `max_pause` seconds of its arrival."""
         self._subscribers: list[Callable[[Change], None]] = []
-        self._reflectors = [Reflector(client, source, self._tell, longest_pause=longest_pause) for source in sources]
+        self._reflectors = [Reflector(client, source, self._tell, max_pause=max_pause) for source in sources]
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
         """Call `callback` synchronously with every change, from the first lists on."""

@@ -38,10 +38,10 @@ Event: TypeAlias = dict[str, Any]  # {"type": "ADDED", "object": {...}}
 
 
 _PAGE_SIZE = 500
-_DEEPEST = 400
+_MAX_DEPTH = 400
 _JSON_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}]')
-_CONNECT_SECONDS = 5.0
-_CALL = aiohttp.ClientTimeout(total=30, sock_connect=_CONNECT_SECONDS)
+_CONNECT_TIMEOUT_SECONDS = 5.0
+_CALL_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=_CONNECT_TIMEOUT_SECONDS)
 _WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 
 _JSON = "application/json"
@@ -142,7 +142,7 @@ class KubeClient:
             "resourceVersion": resource_version,
             "timeoutSeconds": str(max(1, round(server_seconds))),
         }
-        limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
+        limits = aiohttp.ClientTimeout(sock_connect=_CONNECT_TIMEOUT_SECONDS, sock_read=idle_seconds)
         path, accept = _collection(source.resource, source.namespace), _METADATA if source.metadata_only else _JSON
         async with (
             self._response(call, source.resource.plural, path, query, limits=limits, accept=accept) as response,
@@ -253,7 +253,7 @@ class KubeClient:
         *,
         content_type: str = _JSON,
         accept: str = _JSON,
-        limits: aiohttp.ClientTimeout = _CALL,
+        limits: aiohttp.ClientTimeout = _CALL_TIMEOUT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Yield a response of checked status. A connection that fails, also while it is read, is Unavailable."""
         verb = call.partition(" ")[0]
@@ -321,10 +321,10 @@ def _without_depths(content: bytes) -> bytes:
     for token in _JSON_TOKENS.finditer(content):
         if token[0] in b"[{":
             depth += 1
-            if depth == _DEEPEST:
+            if depth == _MAX_DEPTH:
                 kept += (content[end : token.start()], b"null")
         elif token[0] in b"]}":
-            if depth == _DEEPEST:
+            if depth == _MAX_DEPTH:
                 end = token.end()
             depth -= 1
     return b"".join((*kept, content[end:]))

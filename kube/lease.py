@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_RELEASE_SECONDS = 2.0
-_MOST_TRANSITIONS = 2**31 - 1
+_RELEASE_TIMEOUT_SECONDS = 2.0
+_MAX_TRANSITIONS = 2**31 - 1
 _NEVER_READ: Object = {"never": "read"}
 # Goes on while the machine sleeps, unlike the monotonic clock: a holder that wakes up must know that time has passed.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -158,7 +158,7 @@ class Lease:
         duration = math.ceil(self._times.duration)
         spec = {"holderIdentity": self.identity, "leaseDurationSeconds": duration, "renewTime": now}
         if _holder_of(record) != self.identity:
-            transitions = min(record.get("leaseTransitions", 0) + 1, _MOST_TRANSITIONS)
+            transitions = min(record.get("leaseTransitions", 0) + 1, _MAX_TRANSITIONS)
             spec |= {"acquireTime": now, "leaseTransitions": transitions}
         if live is not None:
             return await self._patch(live, spec)
@@ -174,7 +174,7 @@ class Lease:
         """Let go of the Lease, also where it is not known to be held: what came of a call cut off nobody has told."""
         self._held_until = -math.inf
         try:
-            async with asyncio.timeout(_RELEASE_SECONDS):
+            async with asyncio.timeout(_RELEASE_TIMEOUT_SECONDS):
                 await self._let_go()
         except (KubeError, TimeoutError) as error:
             words = str(error) or "no answer in time"

@@ -31,9 +31,9 @@ Key: TypeAlias = tuple[str, str]  # namespace, name
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_RETRY_AFTER = 60.0  # a proxy may ask for hours
+_MAX_RETRY_AFTER = 60.0  # a proxy may ask for hours
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_KEPT_OF_MANAGED_FIELDS = ("manager", "operation", "subresource", "time")
+_MANAGED_FIELDS_KEYS = ("manager", "operation", "subresource", "time")
 
 
 class State(StrEnum):
@@ -73,7 +73,7 @@ class Reflector:
         idle_seconds: float = 90.0,
         watch_seconds: float = 300.0,
         first_pause: float = 0.5,
-        longest_pause: float = 30.0,
+        max_pause: float = 30.0,
     ) -> None:
         self.source = source
         self.state = State.PENDING
@@ -85,7 +85,7 @@ class Reflector:
         self._on_change = on_change
         self._idle_seconds = idle_seconds
         self._watch_seconds = watch_seconds
-        self._backoff = Backoff(first_pause, longest_pause)
+        self._backoff = Backoff(first_pause, max_pause)
         self._objects: dict[Key, Object] = {}
         self._version = ""
         self._first_look = asyncio.Event()
@@ -135,7 +135,7 @@ class Reflector:
                 self.error = f"watch {self.source}: {error!r}"
                 log.exception("watch failed", source=str(self.source))
             pause = self._backoff.pause_after(time.monotonic() - started)
-            await asyncio.sleep(max(pause, min(retry_after, _LONGEST_RETRY_AFTER)))
+            await asyncio.sleep(max(pause, min(retry_after, _MAX_RETRY_AFTER)))
 
     async def _list_and_watch(self) -> None:
         """List, unless the last version can be continued from, and watch until the watch ends."""
@@ -221,7 +221,7 @@ def _lean(obj: Object) -> Object:
     meta = obj["metadata"]
     if "managedFields" in meta:
         meta["managedFields"] = [
-            {key: entry[key] for key in _KEPT_OF_MANAGED_FIELDS if key in entry} for entry in meta["managedFields"]
+            {key: entry[key] for key in _MANAGED_FIELDS_KEYS if key in entry} for entry in meta["managedFields"]
         ]
     meta.get("annotations", {}).pop(_LAST_APPLIED, None)
     return obj

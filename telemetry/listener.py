@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 Answer: TypeAlias = tuple[int, str, bytes]  # status, content type, body
 
 _TEXT = "text/plain; charset=utf-8"
-_PATIENCE_SECONDS = 10
+_REQUEST_TIMEOUT_SECONDS = 10
 
 
 class ListenError(Exception):
@@ -82,7 +82,7 @@ class _Server(ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     server_version, sys_version = "experiment-operator", ""
-    timeout = _PATIENCE_SECONDS
+    timeout = _REQUEST_TIMEOUT_SECONDS
 
     def do_GET(self) -> None:
         status, content_type, body = self.server.answer(self.path.partition("?")[0])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
-_FLUSH_SECONDS = 2.0
+_FLUSH_TIMEOUT_SECONDS = 2.0
 _NOTHING = nullcontext()
 
 _tracer: Tracer | None = None
@@ -51,7 +51,7 @@ def exporting(endpoint: str, service: str) -> Iterator[None]:
         # OpenTelemetry's own limits do not hold (SDK 1.45): a receiver that is away would cost ten seconds.
         sending = threading.Thread(target=provider.shutdown, daemon=True)
         sending.start()
-        sending.join(_FLUSH_SECONDS)
+        sending.join(_FLUSH_TIMEOUT_SECONDS)
 
 
 def enabled() -> bool:

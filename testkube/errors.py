@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
-_LONGEST_DETAIL = 1000
+_MAX_DETAIL_LENGTH = 1000
 _GO_CONTEXT = ", context: null"  # ends every detail, and says nothing
 
 
@@ -72,4 +72,4 @@ def _problem(body: bytes) -> str:
     if not isinstance(answer, dict):
         return ""
     detail = " ".join(str(answer.get("detail") or answer.get("title") or "").split())
-    return detail.removesuffix(_GO_CONTEXT)[:_LONGEST_DETAIL]
+    return detail.removesuffix(_GO_CONTEXT)[:_MAX_DETAIL_LENGTH]

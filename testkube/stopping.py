@@ -12,7 +12,7 @@ from testkube.errors import NotStopped, TestkubeError, Unavailable
 from testkube.executions import UNFINISHED
 
 _FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 2.0
+_MAX_PAUSE_SECONDS = 2.0
 
 
 async def stop_executions(client: TestkubeClient, workflow: str, *, patience: timedelta) -> int:
@@ -51,4 +51,4 @@ def _pauses() -> Iterator[float]:
     pause = _FIRST_PAUSE_SECONDS
     while True:
         yield pause
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        pause = min(2 * pause, _MAX_PAUSE_SECONDS)

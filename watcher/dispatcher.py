@@ -32,14 +32,14 @@ from kube.reflector import Change
 from telemetry import tracing
 from temporal.client import Start
 from watcher.queue import WorkQueue
-from watcher.repairs import AT_ONCE, RepairLimiter
+from watcher.repairs import MAX_REPAIRS_AT_ONCE, RepairLimiter
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
 
-_AFTER_REPORT = 0.5
-_SILENCE = 30.0
-_LONGEST = 600.0
+_CATCH_UP_TIMEOUT = 0.5
+_REPORT_TIMEOUT = 30.0
+_MAX_TIMEOUT = 600.0
 
 
 @dataclass(slots=True)
@@ -104,12 +104,12 @@ class Dispatcher:
         run = found.snapshot.subject.status.last_reconciliation
         if not last.reported and run is not None and run.run_id == last.run_id:
             last.reported = True
-            last.due = min(last.due, _now() + min(_AFTER_REPORT * 4**last.attempt, _LONGEST))
+            last.due = min(last.due, _now() + min(_CATCH_UP_TIMEOUT * 4**last.attempt, _MAX_TIMEOUT))
         return _now() >= last.due
 
     async def _dispatch(self, found: Plan, *, attempt: int, certain: bool) -> None:
         subject = found.snapshot.subject
-        ref, cause, due = subject.ref, found.cause, min(_SILENCE * 2**attempt, _LONGEST)
+        ref, cause, due = subject.ref, found.cause, min(_REPORT_TIMEOUT * 2**attempt, _MAX_TIMEOUT)
         run_id = ""
         if not certain and (pause := self._repairs.pause(ref, _now())):
             self._queue.add_after(ref, pause)
@@ -127,7 +127,7 @@ class Dispatcher:
     async def _ask_for_run(self, found: Plan, repairs: int) -> str:
         """Ask for a run, and return its id. Its trace begins here."""
         subject, why = found.snapshot.subject, reasons(found)
-        if repairs > AT_ONCE:
+        if repairs > MAX_REPAIRS_AT_ONCE:
             why.append(f"put right {repairs} times within a minute")
         with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
             target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
@@ -144,7 +144,7 @@ class Dispatcher:
             why = "the Experiment is gone, and has left children behind"
             run_id = await self._start(Target(ref.namespace, ref.name, uid), WakeSignal([why]))
             log.warning("clean-up asked for", experiment=str(ref), uid=uid, run_id=run_id)
-            self._queue.add_after(ref, _SILENCE)
+            self._queue.add_after(ref, _REPORT_TIMEOUT)
 
     async def _exists(self, ref: ObjectRef) -> bool:
         try:

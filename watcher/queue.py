@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 K = TypeVar("K", bound=Hashable)
 
 _FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 30.0
+_MAX_PAUSE = 30.0
 
 
 class WorkQueue(Generic[K]):
@@ -91,6 +91,6 @@ class WorkQueue(Generic[K]):
     def _retry(self, key: K, error: Exception) -> None:
         metrics.QUEUE_RETRIES.inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        pause = min(_FIRST_PAUSE * 2 ** (failures - 1), _MAX_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         log.warning("again later", key=str(key), error=f"{type(error).__name__}: {error}", seconds=round(pause, 1))
         self.add_after(key, pause)

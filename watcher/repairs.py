@@ -10,9 +10,9 @@ from collections import defaultdict, deque
 from kube.objects import ObjectRef
 
 _WINDOW_SECONDS = 60.0
-AT_ONCE = 5
+MAX_REPAIRS_AT_ONCE = 5
 """Repairs of one Experiment within a minute that are made at once."""
-_THEN_SECONDS = 15.0
+_PAUSE_SECONDS = 15.0
 
 
 class RepairLimiter:
@@ -24,7 +24,7 @@ class RepairLimiter:
     def pause(self, experiment: ObjectRef, now: float) -> float:
         """Return how long the next repair has to wait."""
         made = self._recent(experiment, now)
-        return max(0.0, made[-1] + _THEN_SECONDS - now) if len(made) >= AT_ONCE else 0.0
+        return max(0.0, made[-1] + _PAUSE_SECONDS - now) if len(made) >= MAX_REPAIRS_AT_ONCE else 0.0
 
     def note(self, experiment: ObjectRef, now: float) -> int:
         """Note a repair. Returns how many there were within a minute."""

@@ -35,11 +35,11 @@ from kube.errors import KubeError
 from kube.objects import Object, ObjectRef
 from telemetry import metrics
 
-_READ_SECONDS = 1.0
-_MOST_CAUSES = 100
+_READ_TIMEOUT_SECONDS = 1.0
+_MAX_CAUSES = 100
 # Beyond 4096 characters in all, the API server cuts warnings or leaves them out.
-_LONGEST_WARNING = 256
-_MOST_WARNINGS = 16
+_MAX_WARNING_LENGTH = 256
+_MAX_WARNINGS = 16
 _NOTHING: Mapping[ObjectRef, Object] = MappingProxyType({})
 _NO_REVIEW = "No AdmissionReview of an Experiment"
 _UNCHECKED = FieldMessage(
@@ -150,7 +150,7 @@ class _Webhook:
     async def _get(self, ref: ObjectRef) -> Object | None:
         """Get an object; None also where the API server does not answer in time: then the caches have to do."""
         with suppress(KubeError, TimeoutError):
-            async with asyncio.timeout(_READ_SECONDS):
+            async with asyncio.timeout(_READ_TIMEOUT_SECONDS):
                 return await self._client.get(ref)
         return None
 
@@ -170,14 +170,14 @@ def _answer(asked: AdmissionRequest, said: Review) -> Response:
     if said.problems and asked.obj:
         response["status"] = _status(asked.obj["metadata"]["name"], said.problems)
     if said.warnings:
-        response["warnings"] = list(map(_warning, said.warnings[:_MOST_WARNINGS]))
+        response["warnings"] = list(map(_warning, said.warnings[:_MAX_WARNINGS]))
     answer = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
     return Response(json.dumps(answer), media_type="application/json")
 
 
 def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
     """Refuse as the API server does what the CRD forbids: kubectl prints a 422's causes as a list, field by field."""
-    shown, more = problems[:_MOST_CAUSES], len(problems) - _MOST_CAUSES
+    shown, more = problems[:_MAX_CAUSES], len(problems) - _MAX_CAUSES
     if more > 0:
         shown = (*shown, FieldMessage("spec", f"{more} more problems."))
     causes = [{"reason": "FieldValueInvalid", "field": each.path, "message": each.sentence} for each in shown]
@@ -193,4 +193,4 @@ def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
 def _warning(found: FieldMessage) -> str:
     """Put a warning on one line: the API server leaves out one that has control characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(found)).split())
-    return text if len(text) <= _LONGEST_WARNING else f"{text[: _LONGEST_WARNING - 1]}…"
+    return text if len(text) <= _MAX_WARNING_LENGTH else f"{text[: _MAX_WARNING_LENGTH - 1]}…"

@@ -38,8 +38,8 @@ from webhook.x509 import Issued, issue, pem, read
 
 log = structlog.get_logger(__name__)
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0
-_LONGEST_WAIT = timedelta(hours=1)  # a clock may be set, and a machine may sleep
+_FIRST_PAUSE, _MAX_PAUSE = 0.2, 30.0
+_MAX_WAIT = timedelta(hours=1)  # a clock may be set, and a machine may sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class WebhookCertificates:
 
     async def _rotation_loop(self) -> None:
         """Look at everything when something has changed or is due; ever more slowly when others keep changing it."""
-        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
+        backoff = Backoff(_FIRST_PAUSE, _MAX_PAUSE)
         while True:
             started = time.monotonic()
             self._changed.clear()
@@ -136,7 +136,7 @@ class WebhookCertificates:
         """Put right what is not. Returns when to look again, if nothing changes before."""
         secret = await self._get(self._secret)
         if secret is not None and not _is_ours(secret):
-            return _LONGEST_WAIT
+            return _MAX_WAIT
         now = datetime.now(UTC)
         try:
             issued = _issued(secret)
@@ -154,7 +154,7 @@ class WebhookCertificates:
         due = issued.until - self._lifetimes.renew_before
         if len(issued.authorities) > 1:
             due = min(due, issued.since + self._lifetimes.overlap)
-        return max(timedelta(0), min(due - datetime.now(UTC), _LONGEST_WAIT))
+        return max(timedelta(0), min(due - datetime.now(UTC), _MAX_WAIT))
 
     async def _replace(self, secret: Object | None) -> Issued:
         earlier = await self._trusted(secret)

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["Live"])
 
 _PERMISSION_SECONDS = 60.0
-_SEND_SECONDS = 30.0
+_SEND_TIMEOUT = 30.0
 # How long a browser waits before it comes again; comments keep proxies from closing a silent stream.
 _RETRY = b"retry: 1000\n\n"
 _KEEP_ALIVE_SECONDS = 15
@@ -97,13 +97,13 @@ async def follow_one(
 
 class _Stream(EventSourceResponse):
     def __init__(self, reader: _Reader, position: StreamPosition | None) -> None:
-        super().__init__(reader.portions(position), sep="\n", ping=_KEEP_ALIVE_SECONDS, send_timeout=_SEND_SECONDS)
+        super().__init__(reader.portions(position), sep="\n", ping=_KEEP_ALIVE_SECONDS, send_timeout=_SEND_TIMEOUT)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            log.info("a slow reader is cut off", seconds=_SEND_SECONDS)
+            log.info("a slow reader is cut off", seconds=_SEND_TIMEOUT)
 
 
 class _VisibleNamespaces:

@@ -14,7 +14,7 @@ from experiment_operator.settings import Plan
 from experiments.names import APPLIED
 
 _SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
-_MOST_LINES = 20
+_MAX_LINES = 20
 
 
 def plan(settings: Plan) -> int:
@@ -76,10 +76,10 @@ def _print_difference(field: dict[str, Any], out: Printer) -> None:
         return
     out.line(f"      {field['path']}:")
     changed = [line for line in unified_diff(before, after, n=0, lineterm="") if line[:2] not in {"--", "++", "@@"}]
-    for line in changed[:_MOST_LINES]:
+    for line in changed[:_MAX_LINES]:
         out.line((f"        {line}", "red" if line[0] == "-" else "green"))
-    if len(changed) > _MOST_LINES:
-        out.line(f"        … and {len(changed) - _MOST_LINES} lines more")
+    if len(changed) > _MAX_LINES:
+        out.line(f"        … and {len(changed) - _MAX_LINES} lines more")
 
 
 def _lines(value: Any) -> list[str]:

@@ -48,7 +48,7 @@ _CHECKS = (
     Check("runs", (_NAMESPACE,), temporal.stuck_runs),
     Check("webhook", (_API_SERVER,), webhook.webhook),
 )
-_PATIENCE_SECONDS = 15.0
+_CHECK_TIMEOUT_SECONDS = 15.0
 
 
 def doctor(chosen: settings.Doctor) -> int:
@@ -106,10 +106,10 @@ async def examine(role: str) -> AsyncIterator[Finding]:
 
 async def _bounded(check: Check, context: DoctorContext) -> AsyncIterator[Finding]:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
             found = [finding async for finding in check.make(context)]
     except TimeoutError:
-        found = [fault(check.name, f"no answer within {_PATIENCE_SECONDS:g} s", "look at the network in between")]
+        found = [fault(check.name, f"no answer within {_CHECK_TIMEOUT_SECONDS:g} s", "look at the network in between")]
     except ProxyError as error:
         found = [fault(check.name, str(error), "correct this environment variable")]
     except (KubeError, RPCError) as error:

@@ -36,7 +36,7 @@ _NAMESPACE = Resource("v1", "Namespace", "namespaces")
 
 _APPLY_CRD = "experiment-operator crd | kubectl apply --server-side --force-conflicts -f -"
 _INSTALL_TESTKUBE = "install Testkube"
-_AT_ONCE = 16
+_MAX_REVIEWS_AT_ONCE = 16
 
 
 async def api_server(context: DoctorContext) -> Findings:
@@ -56,7 +56,7 @@ async def permissions(context: DoctorContext) -> Findings:
     verbs: defaultdict[Permission, list[str]] = defaultdict(list)
     for permission in sorted(rbac.permissions(context.chosen)):
         verbs[_without_verb(permission)].append(permission.verb)
-    at_once = asyncio.Semaphore(_AT_ONCE)
+    at_once = asyncio.Semaphore(_MAX_REVIEWS_AT_ONCE)
     for finding in await asyncio.gather(*(_permission(context.kube, at_once, *each) for each in verbs.items())):
         yield finding
 

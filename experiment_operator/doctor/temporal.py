@@ -21,8 +21,8 @@ from temporal.client import connect
 from temporal.search_attributes import KEYS, type_of
 from temporal.stuck import MAX_ATTEMPTS
 
-_CALL = timedelta(seconds=5)
-_LONGEST_ERROR = 300
+_CALL_TIMEOUT = timedelta(seconds=5)
+_MAX_ERROR_LENGTH = 300
 _MAX_RUNS = 100
 _SHORT_RETENTION = timedelta(days=3)
 _ATTRIBUTES = "search attributes"
@@ -34,11 +34,11 @@ async def server(context: DoctorContext) -> Findings:
     try:
         context.temporal = await connect(lazy=True)
         address = context.temporal.service_client.config.target_host
-        info = await context.temporal.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_CALL)
+        info = await context.temporal.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=_CALL_TIMEOUT)
     except Exception as error:  # noqa: BLE001 - whatever the SDK raises about settings, files, TLS or the connection
         words = f"{address} does not answer: {error}" if address else str(error)
         advice = "set TEMPORAL_ADDRESS, with TEMPORAL_TLS or TEMPORAL_API_KEY where it wants them"
-        yield fault("Temporal", " ".join(words.split())[:_LONGEST_ERROR], advice)
+        yield fault("Temporal", " ".join(words.split())[:_MAX_ERROR_LENGTH], advice)
     else:
         yield ok("Temporal", f"{info.server_version} at {address}")
 
@@ -47,7 +47,7 @@ async def namespace(context: DoctorContext) -> Findings:
     name = context.temporal.namespace
     try:
         found = await context.temporal.workflow_service.describe_namespace(
-            DescribeNamespaceRequest(namespace=name), timeout=_CALL
+            DescribeNamespaceRequest(namespace=name), timeout=_CALL_TIMEOUT
         )
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
@@ -69,7 +69,7 @@ async def search_attributes(context: DoctorContext) -> Findings:
     name, used = context.temporal.namespace, context.chosen.temporal_search_attributes
     request = ListSearchAttributesRequest(namespace=name)
     try:
-        found = await context.temporal.operator_service.list_search_attributes(request, timeout=_CALL)
+        found = await context.temporal.operator_service.list_search_attributes(request, timeout=_CALL_TIMEOUT)
     except RPCError as error:  # Temporal Cloud, for one, need not tell
         yield unchecked(_ATTRIBUTES, str(error))
         return
@@ -111,7 +111,7 @@ async def stuck_runs(context: DoctorContext) -> Findings:
     looked_at, stuck = 0, list[str]()
     async for run in context.temporal.list_workflows(query, limit=_MAX_RUNS):
         looked_at += 1
-        described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_CALL)
+        described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_CALL_TIMEOUT)
         if described.raw_description.pending_workflow_task.attempt >= MAX_ATTEMPTS:
             stuck.append(run.id)
     if stuck:
@@ -127,7 +127,7 @@ async def _describe_queue(
     request = DescribeTaskQueueRequest(
         namespace=context.temporal.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
     )
-    return await context.temporal.workflow_service.describe_task_queue(request, timeout=_CALL)
+    return await context.temporal.workflow_service.describe_task_queue(request, timeout=_CALL_TIMEOUT)
 
 
 def _version(worker: PollerInfo) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from webhook.x509 import read
 
 _CERTIFICATE = "webhook certificate"
 _RENEWED_BEFORE = timedelta(days=14)
-_SEE_TO_IT = "look at the log of an api with WEBHOOK on, which keeps it, or of cert-manager where that does"
+_ADVICE = "look at the log of an api with WEBHOOK on, which keeps it, or of cert-manager where that does"
 
 
 async def webhook(context: DoctorContext) -> Findings:
@@ -44,7 +44,7 @@ def _absent(context: DoctorContext, name: str) -> Finding:
 async def _certificate(context: DoctorContext, config: Object) -> Finding:
     """Check the one in the Secret that the api keeps, as the API server does when it calls."""
     if not config.get("caBundle"):
-        return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _SEE_TO_IT)
+        return fault(_CERTIFICATE, "caBundle is empty, so the API server trusts none", _ADVICE)
     service = config.get("service")
     host = f"{service['name']}.{service['namespace']}.svc" if service else urlsplit(config["url"]).hostname or ""
     secret = context.chosen.webhook_name if isinstance(context.chosen, Api) else WEBHOOK
@@ -57,10 +57,10 @@ async def _certificate(context: DoctorContext, config: Object) -> Finding:
     try:
         issued = read(*map(base64.b64decode, (data.get("tls.crt", ""), data.get("tls.key", ""), config["caBundle"])))
         if now >= issued.until:
-            return fault(_CERTIFICATE, f"expired on {issued.until:%Y-%m-%d %H:%M} UTC", _SEE_TO_IT)
+            return fault(_CERTIFICATE, f"expired on {issued.until:%Y-%m-%d %H:%M} UTC", _ADVICE)
         issued.authority([host], now)
     except ValueError as error:
-        return fault(_CERTIFICATE, f"{ref}: {error}", _SEE_TO_IT)
+        return fault(_CERTIFICATE, f"{ref}: {error}", _ADVICE)
     words = f"for {host} until {issued.until:%Y-%m-%d}"
     late = now + _RENEWED_BEFORE > issued.until
-    return warning(_CERTIFICATE, f"{words}, and not renewed yet", _SEE_TO_IT) if late else ok(_CERTIFICATE, words)
+    return warning(_CERTIFICATE, f"{words}, and not renewed yet", _ADVICE) if late else ok(_CERTIFICATE, words)

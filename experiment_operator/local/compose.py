@@ -36,7 +36,7 @@ _UID = 65532
 
 _CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
 _NAMESPACE = Resource("v1", "Namespace", "namespaces")
-_PATIENCE_SECONDS = 120.0
+_TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ async def _put(kube: KubeClient, resource: Resource, obj: Object) -> None:
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Repeat `call` while the API server starts, and then while it does not serve a new kind yet."""
-    end = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    end = asyncio.get_running_loop().time() + _TIMEOUT_SECONDS
     while True:
         try:
             return await call()

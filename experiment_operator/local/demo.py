@@ -42,9 +42,9 @@ _KINDS = "configmaps,testworkflows,testtriggers"
 _PHASES = ["run-template", "evaluate-template", "publish-template", "visualize-template"]
 _DATASET = {"s3": {"bucket": "datasets", "key": "weather/regression.json"}}
 _HISTORY = f"/api/v1/namespaces/{NAMESPACE}/experiments/{_NAME}/reconciliations"
-_PATIENCE = 20
+_TIMEOUT_SECONDS = 20
 _POLL = 0.1
-_SHOWN_LINES = 16
+_MAX_LINES = 16
 
 
 def demo() -> int:
@@ -154,7 +154,7 @@ class _Demo:
 
     async def _delete(self) -> None:
         _title("The Experiment is deleted, and leaves nothing behind")
-        await self._kubectl("delete", "-n", NAMESPACE, "exp", _NAME, f"--timeout={_PATIENCE}s")
+        await self._kubectl("delete", "-n", NAMESPACE, "exp", _NAME, f"--timeout={_TIMEOUT_SECONDS}s")
         await self._kubectl("get", "-A", _KINDS, "-l", f"{MANAGED_BY}={MANAGER}")
         await holds("no child is left in any namespace", self._children, [])
         await self._ran("deleted", outcome="CleanedUp")
@@ -169,8 +169,8 @@ class _Demo:
         """Run what it prints, and print the answer."""
         _command("kubectl", *args)
         lines = (await self._cluster.kubectl(*args)).rstrip().splitlines() or ["(nothing)"]
-        if len(lines) > _SHOWN_LINES:
-            lines[_SHOWN_LINES - 1 :] = [f"… and {len(lines) - _SHOWN_LINES + 1} lines more"]
+        if len(lines) > _MAX_LINES:
+            lines[_MAX_LINES - 1 :] = [f"… and {len(lines) - _MAX_LINES + 1} lines more"]
         print("\n".join(f"  {line}".rstrip() for line in lines))
 
     async def _error_of(self, *args: str) -> str:
@@ -256,7 +256,7 @@ class _Demo:
 
 async def holds(what: str, ask: Callable[[], Awaitable[Any]], expected: Any) -> None:
     """Ask until the answer is `expected`. Raises StackError with both when it stays another one."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while (found := await ask()) != expected:
         if time.monotonic() > deadline:
             raise StackError(f"this does not hold: {what}\n  expected: {expected}\n  found:    {found}")

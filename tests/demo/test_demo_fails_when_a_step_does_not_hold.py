@@ -17,7 +17,7 @@ async def test_a_service_that_cannot_start_is_quoted(start):
 
 
 def test_what_does_not_hold_is_told_with_what_was_expected_and_found(monkeypatch, capsys):
-    monkeypatch.setattr(module, "_PATIENCE", 0)
+    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 0)
 
     async def children() -> list[str]:
         return ["ConfigMap"]

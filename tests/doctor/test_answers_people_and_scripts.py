@@ -102,7 +102,7 @@ async def test_templates_beside_each_experiment(world, doctor, environment):
 
 
 async def test_a_server_that_keeps_silent_is_not_waited_for(doctor, environment, monkeypatch):
-    monkeypatch.setattr("experiment_operator.doctor.command._PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("experiment_operator.doctor.command._CHECK_TIMEOUT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection, and that is all
         environment(TEMPORAL_ADDRESS=f"127.0.0.1:{silent.getsockname()[1]}")
         (found,) = [each for each in await doctor() if each.verdict == Verdict.FAULT]

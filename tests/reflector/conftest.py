@@ -32,7 +32,7 @@ def _watching(default_client: KubeClient, told: Told) -> Watching:
         **times: float,
     ) -> AsyncIterator[Reflector]:
         source = Source(resource, namespace, label_selector, field_selector)
-        reflector = Reflector(default_client, source, told, **({"first_pause": 0.001, "longest_pause": 0.01} | times))
+        reflector = Reflector(default_client, source, told, **({"first_pause": 0.001, "max_pause": 0.01} | times))
         async with running(reflector.run()):
             yield reflector
 

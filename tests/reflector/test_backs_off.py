@@ -31,14 +31,14 @@ async def test_20_watches_that_close_at_once_take_more_than_a_minute(
 ) -> None:
     api.lists = [api.page(10)]
     api.watches = [api.stream(hold=False)]
-    async with watching(first_pause=0.5, longest_pause=30):
+    async with watching(first_pause=0.5, max_pause=30):
         await until(lambda: len(api.watch_queries) >= 20)
     assert sum(pauses[:19]) > 60
     assert len(api.list_queries) == 1
 
 
 async def test_pauses_double_with_jitter_up_to_a_limit() -> None:
-    backoff = Backoff(first=0.5, longest=30)
+    backoff = Backoff(first=0.5, max_pause=30)
     pauses = [backoff.pause_after(0.0) for _ in range(20)]
     limits = [0.5, 1, 2, 4, 8, 16, *[30] * 14]
     assert all(limit / 2 <= pause <= limit for pause, limit in zip(pauses, limits, strict=True))
@@ -46,7 +46,7 @@ async def test_pauses_double_with_jitter_up_to_a_limit() -> None:
 
 
 async def test_a_watch_that_lived_for_a_while_starts_afresh() -> None:
-    backoff = Backoff(first=0.5, longest=30)
+    backoff = Backoff(first=0.5, max_pause=30)
     for _ in range(10):
         backoff.pause_after(0.0)
     assert backoff.pause_after(31.0) <= 0.5

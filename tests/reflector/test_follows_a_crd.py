@@ -39,7 +39,7 @@ def gadget(namespace: str, name: str) -> dict[str, Any]:
 async def test_a_crd_comes_goes_and_comes_back(
     cluster: Any, real: Any, namespace: str, watching_real: Any, told: Any
 ) -> None:
-    async with watching_real(GADGET, longest_pause=0.1) as reflector:
+    async with watching_real(GADGET, max_pause=0.1) as reflector:
         await reflector.wait_synced()
         assert (reflector.state, reflector.error, told.words) == (State.ABSENT, "", [])
 

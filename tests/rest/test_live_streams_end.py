@@ -148,7 +148,7 @@ async def read_to_the_end(connection):
 @pytest.mark.parametrize(
     "limit",
     [
-        pytest.param(("api.events.endpoints._SEND_SECONDS", 0.2), id="by the stream"),
+        pytest.param(("api.events.endpoints._SEND_TIMEOUT", 0.2), id="by the stream"),
         pytest.param(("api.events.buffer._MAX_BYTES", 500_000), id="by the ring"),
         pytest.param(("api.http.server._STALLED_TIMEOUT_MILLISECONDS", 200), id="by the kernel", marks=_ON_LINUX),
     ],

@@ -37,7 +37,7 @@ async def own():
         await kube.create(
             EXPERIMENT, {"apiVersion": EXPERIMENT.api_version, "kind": EXPERIMENT.kind, "metadata": meta, "spec": spec}
         )
-        caches = Caches(kube, [*sources(Options()), *name_sources(Options())], longest_pause=1)
+        caches = Caches(kube, [*sources(Options()), *name_sources(Options())], max_pause=1)
         running = asyncio.create_task(caches.run())
         await caches.wait_synced()
         temporal = await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter)

@@ -46,7 +46,7 @@ async def kubeconfig_of(cluster: LocalCluster, role: str, directory: Path, names
     return path
 
 
-def all_caches(kube: KubeClient, *, longest_pause: float = 30) -> Caches:
+def all_caches(kube: KubeClient, *, max_pause: float = 30) -> Caches:
     """Caches of all that watcher, api and webhook read. Somebody has to run them."""
     options = Options()
-    return Caches(kube, [*sources(options), *name_sources(options)], longest_pause=longest_pause)
+    return Caches(kube, [*sources(options), *name_sources(options)], max_pause=max_pause)

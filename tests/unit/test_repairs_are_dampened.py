@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
-from watcher.repairs import AT_ONCE, RepairLimiter
+from watcher.repairs import MAX_REPAIRS_AT_ONCE, RepairLimiter
 
 ONE, OTHER = (ObjectRef(EXPERIMENT, "default", name) for name in ("one", "other"))
 
@@ -23,8 +23,8 @@ def made(limiter: RepairLimiter, until: float) -> list[float]:
 
 def test_in_any_minute_there_are_a_handful_and_a_few() -> None:
     times = made(RepairLimiter(), 600)
-    assert times[:AT_ONCE] == [float(i) for i in range(AT_ONCE)]
-    assert max(sum(start <= time < start + 60 for time in times) for start in range(600)) <= AT_ONCE + 4
+    assert times[:MAX_REPAIRS_AT_ONCE] == [float(i) for i in range(MAX_REPAIRS_AT_ONCE)]
+    assert max(sum(start <= time < start + 60 for time in times) for start in range(600)) <= MAX_REPAIRS_AT_ONCE + 4
     assert times[-1] > 580, "it never gives up"
 
 
