@@ -21,7 +21,7 @@ _CHANGE = re.compile(rf"({'|'.join(_PRESENT)}) (\w+) ([^/\s]+)/(\S+)(?: \((.*)\)
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class RecordedChange:
     """`fields` are the paths at which an object was changed, as far as they were named."""
 
     verb: Verb
@@ -37,11 +37,11 @@ def in_words(verb: Verb, ref: ObjectRef, fields: Iterable[str] = ()) -> str:
     return f"{_PAST[verb]} {ref} ({named})" if named else f"{_PAST[verb]} {ref}"
 
 
-def from_words(words: str) -> Change | None:
+def from_words(words: str) -> RecordedChange | None:
     """Read it back. None for what is no such change, like that of a finalizer, and for words of another version."""
     found = _CHANGE.fullmatch(words)
     if found is None:
         return None
     verb, kind, namespace, name, fields = found.groups(default="")
     paths = [field for field in fields.split(", ") if field and " " not in field]
-    return Change(_PRESENT[verb], kind, namespace, name, paths)
+    return RecordedChange(_PRESENT[verb], kind, namespace, name, paths)

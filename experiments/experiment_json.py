@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from experiments.models import ExperimentSpec, Metric, Reference, Scenario, Step, ToolCall
+from experiments.models import ExperimentSpec, Metric, Reference, Scenario, ScenarioStep, ToolCall
 
 
 def experiment_json(spec: ExperimentSpec) -> str:
@@ -28,7 +28,7 @@ def _scenario(scenario: Scenario) -> dict[str, Any]:
     return {"name": scenario.name, "steps": [_step(step) for step in scenario.steps]}
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: ScenarioStep) -> dict[str, Any]:
     return _set(
         input=step.input,
         reference=_reference(step.reference) if step.reference else None,

@@ -184,7 +184,7 @@ class Metric(Part):
     parameters: dict[str, JsonValue] | None = None
 
 
-class Step(Part):
+class ScenarioStep(Part):
     input: Annotated[str, Field(min_length=1, max_length=65536)]
     reference: Reference | None = None
     custom_values: dict[str, JsonValue] | None = None
@@ -193,7 +193,7 @@ class Step(Part):
 
 class Scenario(Part):
     name: Annotated[str, Field(min_length=1, max_length=256)]
-    steps: Annotated[list[Step], Field(min_length=1, max_length=100)]
+    steps: Annotated[list[ScenarioStep], Field(min_length=1, max_length=100)]
 
 
 Scenarios = Annotated[list[Scenario], Field(min_length=1, max_length=500), _unique_by(lambda s: s.name)]

@@ -162,7 +162,7 @@ def plan(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem] = MappingProx
         return _leave_alone(snapshot, InvalidSpec("; ".join(subject.errors)))
     if subject.spec.suspend:
         return _leave_alone(snapshot, None)
-    return _Reconciliation(snapshot, subject.spec, failures).plan()
+    return _Planner(snapshot, subject.spec, failures).plan()
 
 
 def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan:
@@ -278,7 +278,7 @@ def check_name(snapshot: Snapshot, child: ObjectRef) -> None:
         raise NameConflict(f"{child} exists and was not made for this Experiment; rename one of the two.")
 
 
-class _Reconciliation:
+class _Planner:
     """Collects actions and, per condition, what stands in their way.
 
     A problem keeps the TestWorkflow and the TestTrigger from being applied, so that Testkube never runs half of what

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kube.objects import ref_of
-from kube.reflector import Change, Reflector, State
+from kube.reflector import Change, Reflector, SourceState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +72,7 @@ class Caches:
 
     def served(self, resource: Resource) -> bool:
         """Tell whether it is served: False while its CRD is missing, or nobody has looked yet."""
-        return any(reflector.state is State.SERVED for reflector in self._of(resource))
+        return any(reflector.state is SourceState.SERVED for reflector in self._of(resource))
 
     def errors(self) -> list[str]:
         """Say what keeps caches from being up to date; empty while all is well."""

@@ -18,7 +18,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException
 
 from kube.credentials import load_configuration
-from kube.errors import Expired, Unavailable, error_for
+from kube.errors import ExpiredError, UnavailableError, error_for
 from kube.objects import FIELD_MANAGER, Object, Source, ref_of
 from proxies.environment import through
 from telemetry import metrics, tracing
@@ -119,7 +119,7 @@ class KubeClient:
                 meta = answer["metadata"]
                 page = [{**item, **own} for item in answer["items"] or []], meta["resourceVersion"]
             except (KeyError, TypeError) as error:
-                raise Unavailable(f"list {source}: the answer is no list") from error
+                raise UnavailableError(f"list {source}: the answer is no list") from error
             yield page
             if not meta.get("continue"):
                 return
@@ -132,8 +132,8 @@ class KubeClient:
         """Yield events after `resource_version`, bookmarks too; entered once the server has accepted the watch.
 
         They end when the server ends them, which it is asked to do after `server_seconds`, and when nothing has come
-        for `idle_seconds`: a dead connection looks just so. An ERROR event or an unreadable one raises Expired, since
-        the watch cannot be continued from any known version.
+        for `idle_seconds`: a dead connection looks just so. An ERROR event or an unreadable one raises ExpiredError,
+        since the watch cannot be continued from any known version.
         """
         call = f"watch {source}"
         query = _selectors(source) | {
@@ -151,7 +151,7 @@ class KubeClient:
             yield events
 
     async def create(self, resource: Resource, obj: Object) -> Object:
-        """Create; fails, unlike apply, when the name is taken (AlreadyExists), so nothing foreign is ever touched."""
+        """Create; AlreadyExistsError, unlike with apply, when the name is taken: nothing foreign is ever touched."""
         ref = ref_of(resource, obj)
         path = _collection(resource, ref.namespace)
         return await self._request(f"create {ref}", resource.plural, path, _WRITE, obj)
@@ -165,7 +165,7 @@ class KubeClient:
         """Apply server-side over the object `live` (its managedFields count, their fieldsV1 are not needed).
 
         Fields that an earlier call set and `obj` no longer has go away; other managers' fields stay, except where `obj`
-        says otherwise. Conflict when `live` is not what is there any more.
+        says otherwise. ConflictError when `live` is not what is there any more.
         """
         ref = ref_of(resource, obj)
         created_by = _own_update_entry(live)
@@ -177,14 +177,14 @@ class KubeClient:
         return await self._request(f"apply {ref}", resource.plural, _path_of(ref), query, body, content_type=_APPLY)
 
     async def merge_patch(self, ref: ObjectRef, patch: Object, *, subresource: str = "") -> Object:
-        """Send a merge patch. With `metadata.resourceVersion` in it: Conflict when the object has changed since.
+        """Send a merge patch. With `metadata.resourceVersion` in it: ConflictError when the object has changed since.
 
         A `metadata.uid` guards the object itself in the same way, but the API server ignores it in a `status` patch.
         """
         return await self._patch(ref, subresource, patch, _MERGE_PATCH)
 
     async def json_patch(self, ref: ObjectRef, operations: Operations, *, subresource: str = "") -> Object:
-        """Apply a JSON Patch. Conflict when a `test` does not hold or a path is not there: then nothing is written."""
+        """Send a JSON Patch. ConflictError, and nothing written, when a `test` does not hold or a path is not there."""
         return await self._patch(ref, subresource, operations, _JSON_PATCH)
 
     async def _patch(self, ref: ObjectRef, subresource: str, body: Object | Operations, content_type: str) -> Object:
@@ -196,8 +196,8 @@ class KubeClient:
     async def delete(self, ref: ObjectRef, *, uid: str, resource_version: str | None = None) -> Object | None:
         """Ask for the deletion of exactly this object, and in the background of what it owns.
 
-        Returns the object where it lives on, which it does while it has finalizers. NotFound when there is none of the
-        name; Conflict when it is another, or with `resource_version` when it has changed since.
+        Returns the object where it lives on, which it does while it has finalizers. NotFoundError when there is none of
+        the name; ConflictError when it is another, or with `resource_version` when it has changed since.
         """
         preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
         options = {"preconditions": preconditions, "propagationPolicy": "Background"}
@@ -239,7 +239,7 @@ class KubeClient:
                 content = await response.read()
         answer = _decoded(content)
         if not isinstance(answer, dict):
-            raise Unavailable(f"{call}: the answer is no JSON object: {content[:80]!r}", status=response.status)
+            raise UnavailableError(f"{call}: the answer is no JSON object: {content[:80]!r}", status=response.status)
         return answer
 
     @asynccontextmanager
@@ -255,7 +255,7 @@ class KubeClient:
         accept: str = _JSON,
         limits: aiohttp.ClientTimeout = _CALL_TIMEOUT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Yield a response of checked status. A connection that fails, also while it is read, is Unavailable."""
+        """Yield a response of checked status. A connection that fails, also while it is read, is UnavailableError."""
         verb = call.partition(" ")[0]
         try:
             with metrics.kubernetes_call(verb, what) as answered:
@@ -276,9 +276,9 @@ class KubeClient:
                     raise error_for(call, response.status, await response.read(), retry_after)
                 yield response
         except TimeoutError as error:
-            raise Unavailable(f"{call}: no answer in time{self._through}") from error
+            raise UnavailableError(f"{call}: no answer in time{self._through}") from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:
-            raise Unavailable(f"{call}: {error}{self._through}") from error
+            raise UnavailableError(f"{call}: {error}{self._through}") from error
 
 
 def _collection(resource: Resource, namespace: str) -> str:
@@ -347,8 +347,8 @@ def _event(call: str, line: bytes) -> Event:
             return event
         words, status = event["object"]["message"], event["object"]["code"]
     except (ValueError, TypeError, KeyError) as error:
-        raise Expired(f"{call}: an event that cannot be read: {line[:80]!r}") from error
-    raise Expired(f"{call}: {words}", status=status)
+        raise ExpiredError(f"{call}: an event that cannot be read: {line[:80]!r}") from error
+    raise ExpiredError(f"{call}: {words}", status=status)
 
 
 def _own_update_entry(live: Object) -> int | None:

@@ -1,20 +1,19 @@
 """What can go wrong between this service and the Kubernetes API, as one tree.
 
 KubeError
-├── NotFound          the object, or the namespace it should go to, does not exist
-├── NotServed         the API server does not know the kind: its CRD is not installed
-├── AlreadyExists     a create found the name taken
-├── Conflict          the object was changed or replaced since it was read: read again
-├── Forbidden         the credentials do not allow it, or are not accepted at all
-├── Invalid           the API server refuses what was sent
-├── Expired           the version or page asked for is no longer kept: list again
-├── TooManyRequests   transient, with the server's own idea of when to come back
-└── Unavailable       transient: 5xx, no connection, no answer in time, an answer that is no JSON
+├── NotFoundError         the object, or the namespace it should go to, does not exist
+├── NotServedError        the API server does not know the kind: its CRD is not installed
+├── AlreadyExistsError    a create found the name taken
+├── ConflictError         the object was changed or replaced since it was read: read again
+├── ForbiddenError        the credentials do not allow it, or are not accepted at all
+├── InvalidError          the API server refuses what was sent
+├── ExpiredError          the version or page asked for is no longer kept: list again
+├── TooManyRequestsError  transient, with the server's own idea of when to come back
+└── UnavailableError      transient: 5xx, no connection, no answer in time, an answer that is no JSON
 
 Whether repeating a call can help is a property of the type. What to do about an error is decided by those who catch it.
 """
 
-# ruff: noqa: N818  the leaves bear the names that Kubernetes gives to these reasons
 from __future__ import annotations
 
 import json
@@ -38,56 +37,56 @@ class KubeError(Exception):
         self.retry_after = retry_after
 
 
-class NotFound(KubeError):
+class NotFoundError(KubeError):
     """The object does not exist."""
 
 
-class NotServed(KubeError):
+class NotServedError(KubeError):
     """The kind does not exist."""
 
 
-class AlreadyExists(KubeError):
+class AlreadyExistsError(KubeError):
     """The name is taken."""
 
 
-class Conflict(KubeError):
+class ConflictError(KubeError):
     """The object is no longer the one that was read."""
 
 
-class Forbidden(KubeError):
+class ForbiddenError(KubeError):
     """401 and 403: only somebody who may grant permissions can help."""
 
 
-class Invalid(KubeError):
+class InvalidError(KubeError):
     """400, 422 and other refusals of the request itself."""
 
 
-class Immutable(Invalid):
+class ImmutableError(InvalidError):
     """… because what exists may not be changed in this way; another in its place may be made."""
 
 
-class Expired(KubeError):
+class ExpiredError(KubeError):
     """410, and a watch that ended in a way that cannot be continued from."""
 
 
-class TooManyRequests(KubeError):
+class TooManyRequestsError(KubeError):
     """429."""
 
     transient = True
 
 
-class Unavailable(KubeError):
+class UnavailableError(KubeError):
     """The API server could not be reached or could not answer."""
 
     transient = True
 
 
 _BY_STATUS: dict[int, type[KubeError]] = {
-    401: Forbidden,
-    403: Forbidden,
-    409: Conflict,
-    410: Expired,
-    429: TooManyRequests,
+    401: ForbiddenError,
+    403: ForbiddenError,
+    409: ConflictError,
+    410: ExpiredError,
+    429: TooManyRequestsError,
 }
 
 
@@ -95,7 +94,7 @@ def error_for(call: str, status: int, body: bytes, retry_after: str | None) -> K
     """Return the leaf for one HTTP answer; `call` is the verb and object, `retry_after` the header as it came."""
     answer = _status_object(body)
     leaf = _leaf(status, answer, body)
-    if leaf is NotServed:
+    if leaf is NotServedError:
         words = "the API server does not serve this kind (is its CRD installed?)"
     else:
         words = _words(answer) or f"HTTP {status} {_excerpt(body)}".rstrip()
@@ -114,24 +113,24 @@ def _leaf(status: int, answer: dict[str, Any], body: bytes) -> type[KubeError]:
     if status == 404:
         return _leaf_of_404(answer, body)
     if answer.get("reason") == "AlreadyExists":
-        return AlreadyExists
+        return AlreadyExistsError
     if status == 422 and _is_conflict(answer):
-        return Conflict
+        return ConflictError
     # Apply's answer to a field of a wrong type, or one that the schema does not know, is a 500 without a reason.
     if status == 422 and "immutable" in str(answer.get("message")):
-        return Immutable
+        return ImmutableError
     if status < 500 or _words(answer).startswith("failed to create typed patch object"):
-        return _BY_STATUS.get(status, Invalid)
-    return Unavailable
+        return _BY_STATUS.get(status, InvalidError)
+    return UnavailableError
 
 
 def _leaf_of_404(answer: dict[str, Any], body: bytes) -> type[KubeError]:
     """Tell 404s apart: a 1.37 API server's for an object names it, a kind's names nothing, a group's is text."""
     if _details(answer).get("name"):
-        return NotFound
+        return NotFoundError
     if answer or body.strip() == b"404 page not found":
-        return NotServed
-    return Unavailable  # some proxy's page: nothing that would prove that a kind is gone
+        return NotServedError
+    return UnavailableError  # some proxy's page: nothing that would prove that a kind is gone
 
 
 def _is_conflict(answer: dict[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from kube.errors import Conflict, KubeError, NotFound
+from kube.errors import ConflictError, KubeError, NotFoundError
 from kube.objects import LEASE, Object, ObjectRef
 from telemetry import metrics
 
@@ -149,7 +149,7 @@ class Lease:
     async def _read(self) -> Object | None:
         try:
             return await self._client.get(self._ref)
-        except NotFound:
+        except NotFoundError:
             return None
 
     async def _write(self, live: Object | None, record: Object) -> Object:
@@ -186,7 +186,7 @@ class Lease:
             return
         try:
             await self._patch(live, {"holderIdentity": None, "acquireTime": None, "renewTime": None})
-        except Conflict:  # perhaps with a renewal of our own that was under way
+        except ConflictError:  # perhaps with a renewal of our own that was under way
             await self._let_go()
         else:
             log.info("released", lease=str(self._ref))

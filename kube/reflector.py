@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from kube.backoff import Backoff
-from kube.errors import Expired, KubeError, NotServed
+from kube.errors import ExpiredError, KubeError, NotServedError
 from kube.objects import Object, ObjectRef, Source
 from telemetry import metrics
 
@@ -36,7 +36,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _MANAGED_FIELDS_KEYS = ("manager", "operation", "subresource", "time")
 
 
-class State(StrEnum):
+class SourceState(StrEnum):
     PENDING = "pending"
     """Not listed yet."""
     SERVED = "served"
@@ -76,7 +76,7 @@ class Reflector:
         max_pause: float = 30.0,
     ) -> None:
         self.source = source
-        self.state = State.PENDING
+        self.state = SourceState.PENDING
         self.error = ""
         """What keeps the cache from being up to date, in words; empty while all is well."""
         self.as_of = datetime.fromtimestamp(0, UTC)
@@ -119,10 +119,10 @@ class Reflector:
             retry_after = 0.0
             try:
                 await self._list_and_watch()
-            except NotServed:
+            except NotServedError:
                 self._version = ""
-                self._enter(State.ABSENT, {})
-            except Expired as gap:
+                self._enter(SourceState.ABSENT, {})
+            except ExpiredError as gap:
                 self._version = ""
                 log.info("listing again", source=str(self.source), reason=str(gap))
             except KubeError as error:
@@ -159,11 +159,11 @@ class Reflector:
         if self.synced:
             metrics.RELISTS.labels(self.source.resource.plural).inc()
         self._version = listed_at
-        self._enter(State.SERVED, listed)
+        self._enter(SourceState.SERVED, listed)
 
-    def _enter(self, state: State, objects: dict[Key, Object]) -> None:
+    def _enter(self, state: SourceState, objects: dict[Key, Object]) -> None:
         """Replace the whole cache and tell the difference, so that deletes in a gap are seen like all others."""
-        came_or_went = {self.state, state} == {State.ABSENT, State.SERVED}
+        came_or_went = {self.state, state} == {SourceState.ABSENT, SourceState.SERVED}
         before = self._objects
         if state is not self.state:
             log.info("state of resource", source=str(self.source), state=state)

@@ -50,7 +50,7 @@ def listening(host: str, port: int, pulse: Pulse, more_metrics: Callable[[], byt
         return 404, _TEXT, b"There is /metrics, /healthz and /readyz.\n"
 
     try:
-        server = _Server((host, port), answer)
+        server = _ProbeServer((host, port), answer)
     except OSError as error:
         hint = "; choose another --metrics-port (METRICS_PORT), or 0 for any free one"
         raise ListenError(
@@ -65,7 +65,7 @@ def listening(host: str, port: int, pulse: Pulse, more_metrics: Callable[[], byt
         server.server_close()
 
 
-class _Server(ThreadingTCPServer):
+class _ProbeServer(ThreadingTCPServer):
     """Not `http.server`'s own, which asks DNS for the name of the address before it listens."""
 
     allow_reuse_address = daemon_threads = True
@@ -80,7 +80,7 @@ class _Server(ThreadingTCPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+    server: _ProbeServer
     server_version, sys_version = "experiment-operator", ""
     timeout = _REQUEST_TIMEOUT_SECONDS
 

@@ -26,7 +26,7 @@ from experiments.plan import Plan, plan
 from experiments.reasons import reasons
 from experiments.snapshot import Subject
 from kube.client import KubeClient
-from kube.errors import Forbidden, NotFound, NotServed
+from kube.errors import ForbiddenError, NotFoundError, NotServedError
 from kube.objects import ObjectRef
 from kube.reflector import Change
 from telemetry import tracing
@@ -149,7 +149,7 @@ class Dispatcher:
     async def _exists(self, ref: ObjectRef) -> bool:
         try:
             await self._client.get(ref)
-        except (NotFound, NotServed):
+        except (NotFoundError, NotServedError):
             return False
         return True
 
@@ -159,9 +159,9 @@ class Dispatcher:
         for ref in dict.fromkeys((*snapshot.subject.known_children, *snapshot.own_children)):
             try:
                 child = await self._client.get(ref)
-            except (NotFound, NotServed):
+            except (NotFoundError, NotServedError):
                 child = None
-            except Forbidden:
+            except ForbiddenError:
                 continue  # the run meets it, too, and says so in the status
             snapshot = snapshot.with_object(ref, child)
         return plan(snapshot)
@@ -170,7 +170,7 @@ class Dispatcher:
         """Tell whether a run has reported, or the Experiment has gone, and the cache is still to hear of it."""
         try:
             live = await self._client.get(subject.ref)
-        except NotFound:
+        except NotFoundError:
             return True
         return bool(live["metadata"]["resourceVersion"] != subject.meta.resource_version)
 

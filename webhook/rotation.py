@@ -30,7 +30,7 @@ from experiments.names import MANAGED_BY, MANAGER
 from kube.backoff import Backoff
 from kube.caches import Caches
 from kube.client import KubeClient
-from kube.errors import KubeError, NotFound
+from kube.errors import KubeError, NotFoundError
 from kube.lease import Lease
 from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef, Source
 from kube.reflector import Change
@@ -219,7 +219,7 @@ class WebhookCertificates:
     async def _get(self, ref: ObjectRef) -> Object | None:
         try:
             return await self._client.get(ref)
-        except NotFound:
+        except NotFoundError:
             return None
 
 

@@ -9,7 +9,7 @@ import structlog
 from experiments.contract import Target
 from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
-from kube.errors import AlreadyExists, KubeError
+from kube.errors import AlreadyExistsError, KubeError
 from kube.objects import EVENT, FIELD_MANAGER
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class EventRecorder:
         }
         try:
             await self._client.create(EVENT, event)
-        except AlreadyExists:
+        except AlreadyExistsError:
             log.debug("Event was written before", experiment=about.name)
         except KubeError as error:
             # The status has said it already, and a run must not stay open for want of an Event.

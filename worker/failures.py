@@ -17,9 +17,9 @@ from kube import errors as kube
 from worker.workflow import STALE
 
 _PROBLEMS: dict[type[kube.KubeError], type[Problem]] = {
-    kube.Forbidden: Forbidden,
-    kube.Invalid: Rejected,
-    kube.NotServed: TestkubeMissing,
+    kube.ForbiddenError: Forbidden,
+    kube.InvalidError: Rejected,
+    kube.NotServedError: TestkubeMissing,
 }
 # A proxy may ask for hours, in which no signal would be heard and the status would say nothing.
 _MAX_RETRY_DELAY = 30
@@ -32,7 +32,7 @@ def as_application_error() -> Iterator[None]:
         yield
     except Problem as problem:
         raise _expected(str(problem), problem.reason) from problem
-    except (kube.AlreadyExists, kube.Conflict, kube.Expired, kube.NotFound) as error:
+    except (kube.AlreadyExistsError, kube.ConflictError, kube.ExpiredError, kube.NotFoundError) as error:
         raise stale(str(error)) from error
     except kube.KubeError as error:
         if error.transient:

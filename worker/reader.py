@@ -30,9 +30,9 @@ class SnapshotReader:
         target = request.target
         try:
             obj = await self._client.get(ObjectRef(EXPERIMENT, target.namespace, target.name))
-        except kube.NotServed:
+        except kube.NotServedError:
             return None
-        except kube.NotFound:
+        except kube.NotFoundError:
             return await self._left_behind(target)
         subject = Subject.of(obj, self._options)
         if subject.meta.uid != target.uid:
@@ -64,7 +64,7 @@ class SnapshotReader:
             try:
                 own = f"{UID_LABEL}={subject.meta.uid}"
                 listed = await self._client.list(resource, namespace=self._options.watched_in, label_selector=own)
-            except kube.NotServed:
+            except kube.NotServedError:
                 continue
             found |= {ref_of(resource, child): child for child in listed}
         return found
@@ -80,7 +80,7 @@ class SnapshotReader:
             return cached
         try:
             return await self._client.get(ref)
-        except (kube.NotFound, kube.NotServed):
+        except (kube.NotFoundError, kube.NotServedError):
             return None
 
     async def _with_children(self, snapshot: Snapshot, more: Iterable[ObjectRef]) -> Snapshot:
@@ -91,16 +91,16 @@ class SnapshotReader:
         for ref in dict.fromkeys((*subject.known_children, *more)):
             try:
                 objects[ref] = await self._client.get(ref)
-            except kube.NotFound:
+            except kube.NotFoundError:
                 continue
-            except kube.NotServed:
+            except kube.NotServedError:
                 unserved.add(ref.resource)
-            except kube.Forbidden as error:
+            except kube.ForbiddenError as error:
                 refused[ref] = Forbidden(str(error))
         if FINALIZER in subject.meta.finalizers and subject.being_deleted:
             try:
                 objects |= await self.labelled_children(subject)
-            except kube.Forbidden as error:
+            except kube.ForbiddenError as error:
                 refused[subject.ref] = Forbidden(str(error))
         return Snapshot(subject, {**snapshot.objects, **objects}, snapshot.unserved | unserved, refused)
 

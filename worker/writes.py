@@ -67,7 +67,7 @@ class Writer:
     async def _create(self, ref: ObjectRef, manifest: Object, changes: list[str], verb: Verb = "create") -> Object:
         try:
             created = await self._client.create(ref.resource, manifest)
-        except kube.NotFound as error:
+        except kube.NotFoundError as error:
             raise NamespaceMissing(str(error)) from error
         changes.append(in_words(verb, ref))
         return await self._corrected(ref, manifest, created)
@@ -76,7 +76,7 @@ class Writer:
         manifest, live = action.manifest or {}, action.live or {}
         try:
             applied = await self._client.apply(action.ref.resource, manifest, live)
-        except kube.Immutable as error:
+        except kube.ImmutableError as error:
             raise Immutable(str(error)) from error
         try:
             written = await self._corrected(action.ref, manifest, applied)
@@ -124,7 +124,7 @@ class Writer:
         meta = live["metadata"]
         try:
             left = await self._client.delete(ref, uid=meta["uid"], resource_version=meta["resourceVersion"])
-        except kube.NotFound:
+        except kube.NotFoundError:
             log.info("already gone", object=str(ref))
             return None
         pending = f"asked for the deletion of {ref}, which waits for {_waits_for(left)}" if left else ""

@@ -24,7 +24,7 @@ async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | 
 
     Leaving waits a few seconds for requests under way. Raises OSError when it cannot listen there.
     """
-    server = _Server(
+    server = _UvicornServer(
         uvicorn.Config(
             MetricsMiddleware(BodyLimit(app)),
             lifespan="off",
@@ -44,7 +44,7 @@ async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | 
                 await served
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to the caller, who may run other services in this process."""

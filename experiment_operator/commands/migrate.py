@@ -33,7 +33,7 @@ from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
 from kube.client import KubeClient
-from kube.errors import Conflict, NotFound, NotServed
+from kube.errors import ConflictError, NotFoundError, NotServedError
 from kube.objects import CONFIG_MAP, FIELD_MANAGER, LEASE, Object, ObjectRef, Resource, ref_of
 
 _DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
@@ -47,7 +47,7 @@ _ANCHOR = "-anchor"
 _ATTEMPTS = 5
 
 
-class Verb(StrEnum):
+class MoveVerb(StrEnum):
     ADOPT = "adopt"
     REPLACE = "replace"
     DELETE = "delete"
@@ -55,14 +55,14 @@ class Verb(StrEnum):
     LEAVE = "leave"
 
 
-_TO_MARK = {Verb.ADOPT, Verb.REPLACE, Verb.DELETE}
+_TO_MARK = {MoveVerb.ADOPT, MoveVerb.REPLACE, MoveVerb.DELETE}
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
     """What becomes of one object, and why."""
 
-    verb: Verb
+    verb: MoveVerb
     ref: ObjectRef
     why: str
 
@@ -82,7 +82,7 @@ async def take_over(chosen: Migrate) -> int:
             if not chosen.dry_run:
                 print("Nothing was changed: the Go operator would undo it.", file=sys.stderr)
                 return 1
-        verbs: set[Verb] = set()
+        verbs: set[MoveVerb] = set()
         for obj in await kube.list(EXPERIMENT):
             subject = Subject.of(obj, Options(chosen.testkube_namespace))
             if moves := [move async for move in _Takeover(kube, subject).moves(chosen.dry_run)]:
@@ -147,40 +147,40 @@ class _Takeover:
                 return move
             try:
                 await self._kube.merge_patch(ref, _patch(self._subject, live))
-            except NotFound:
+            except NotFoundError:
                 return None
-            except Conflict:
+            except ConflictError:
                 continue
             return move
-        raise Conflict(f"{ref} changes all the time: somebody writes to it at the same time")
+        raise ConflictError(f"{ref} changes all the time: somebody writes to it at the same time")
 
     def _judge(self, ref: ObjectRef, live: Object, owner: str) -> Move | None:
         subject = self._subject
         marked = _is_marked(live, subject)
         if not marked and not (live["metadata"]["uid"] == owner or _is_controlled_by(live, owner)):
-            return Move(Verb.LEAVE, ref, "the Go operator did not make it for this Experiment")
+            return Move(MoveVerb.LEAVE, ref, "the Go operator did not make it for this Experiment")
         successor = _successor(subject, ref)
         if marked and _old_entry(live) is None:
             if ref == successor:
                 return None
-            return Move(Verb.WAIT, ref, "marked; the service takes it away once nothing is in the Experiment's way")
+            return Move(MoveVerb.WAIT, ref, "marked; the service takes it away once nothing is in the Experiment's way")
         if ref == successor:
-            return Move(Verb.ADOPT, ref, "it has the name that this service gives; changed in place")
+            return Move(MoveVerb.ADOPT, ref, "it has the name that this service gives; changed in place")
         if successor is None:
-            return Move(Verb.DELETE, ref, "this service makes nothing of the kind here")
-        return Move(Verb.REPLACE, ref, f"{successor} is made, then this one is deleted")
+            return Move(MoveVerb.DELETE, ref, "this service makes nothing of the kind here")
+        return Move(MoveVerb.REPLACE, ref, f"{successor} is made, then this one is deleted")
 
     async def _unproved(self, ref: ObjectRef) -> Move | None:
         live = await self._get(ref)
         if live is None or self._subject.owns(ref, live):
             return None
         why = "the status names it, but nothing proves whose it is; if it is of no use any more, delete it"
-        return Move(Verb.LEAVE, ref, why)
+        return Move(MoveVerb.LEAVE, ref, why)
 
     async def _get(self, ref: ObjectRef) -> Object | None:
         try:
             return await self._kube.get(ref)
-        except (NotFound, NotServed):
+        except (NotFoundError, NotServedError):
             return None
 
 
@@ -267,7 +267,7 @@ def _remarks(subject: Subject) -> Iterator[str]:
         yield "  not before spec.suspend is false"
 
 
-def _summary(verbs: set[Verb], *, dry_run: bool) -> str:
+def _summary(verbs: set[MoveVerb], *, dry_run: bool) -> str:
     if verbs & _TO_MARK:
         return "Nothing was changed." if dry_run else "Marked; the service does the rest as soon as it runs."
-    return "The service is not done yet." if Verb.WAIT in verbs else "Nothing to do."
+    return "The service is not done yet." if MoveVerb.WAIT in verbs else "Nothing to do."

@@ -26,7 +26,7 @@ from experiments.resources import (
     TEST_WORKFLOW_TEMPLATE,
 )
 from kube.client import KubeClient
-from kube.errors import Forbidden, KubeError, NotFound, NotServed
+from kube.errors import ForbiddenError, KubeError, NotFoundError, NotServedError
 from kube.objects import Object, ObjectRef, Resource
 
 _SELF_REVIEW = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
@@ -86,10 +86,10 @@ async def experiment_crd(context: DoctorContext) -> Findings:
     live: Object | None
     try:
         live = await context.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
-    except NotFound:
+    except NotFoundError:
         yield fault(name, "is not installed", _APPLY_CRD)
         return
-    except Forbidden:
+    except ForbiddenError:
         live = None
     if missing := await _missing(context.kube, EXPERIMENT):
         yield fault(name, missing, _APPLY_CRD)
@@ -117,9 +117,9 @@ async def testkube(context: DoctorContext) -> Findings:
     name = "Testkube namespace"
     try:
         found = await context.kube.get(ObjectRef(_NAMESPACE, "", namespace))
-    except NotFound:
+    except NotFoundError:
         yield fault(name, f"{namespace} does not exist", "set TESTKUBE_NAMESPACE to where Testkube is installed")
-    except Forbidden:
+    except ForbiddenError:
         yield warning(name, f"{namespace} may not be read")
     else:
         if "deletionTimestamp" in found["metadata"]:
@@ -148,6 +148,6 @@ async def _missing(kube: KubeClient, resource: Resource) -> str:
         if version not in versions:
             return f"{group} is served in {', '.join(versions)}, and this service needs {version}"
         served = [each["name"] for each in (await kube.discover(f"/apis/{resource.api_version}"))["resources"]]
-    except NotServed:
+    except NotServedError:
         return f"{group} is not served"
     return "" if resource.plural in served else f"{resource.api_version} has no {resource.plural}"

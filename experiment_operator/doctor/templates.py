@@ -12,7 +12,7 @@ from experiments.plan import Plan, plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.client import KubeClient
-from kube.errors import Forbidden, NotFound, NotServed
+from kube.errors import ForbiddenError, NotFoundError, NotServedError
 from kube.objects import Object, ObjectRef
 
 _DATASETS: dict[str, Object] = {
@@ -40,7 +40,7 @@ async def namespaces(kube: KubeClient, options: Options) -> list[str]:
         return [options.testkube_namespace]
     try:
         return sorted({experiment["metadata"]["namespace"] for experiment in await kube.list(EXPERIMENT)})
-    except NotServed:
+    except NotServedError:
         return []
 
 
@@ -49,9 +49,9 @@ async def _examine(kube: KubeClient, options: Options, phase: str, ref: ObjectRe
     advice = f"kubectl apply -n {ref.namespace} -f deploy/testkube, or set {phase.upper()}_TEMPLATE to yours"
     try:
         live = await kube.get(ref)
-    except NotFound:
+    except NotFoundError:
         return fault(name, "does not exist", advice)
-    except Forbidden:
+    except ForbiddenError:
         return warning(name, "may not be read")
     plans = {dataset: _plan(ref, live, dataset, options) for dataset in _DATASETS}
     wrong = {dataset: str(found.problems[0]) for dataset, found in plans.items() if found.problems}

@@ -10,7 +10,7 @@ from experiment_operator.doctor.templates import namespaces
 from experiments.options import OWN_NAMESPACE
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
-from kube.errors import Forbidden
+from kube.errors import ForbiddenError
 from kube.objects import Object, Resource
 from testkube.client import Info, TestkubeClient
 from testkube.errors import TestkubeError
@@ -29,7 +29,7 @@ async def control_plane(context: DoctorContext) -> Findings:
     for namespace in await namespaces(context.kube, context.chosen.options):
         try:
             deployments = await context.kube.list(_DEPLOYMENT, namespace=namespace)
-        except Forbidden:
+        except ForbiddenError:
             yield unchecked(_CONTROL_PLANE, f"Deployments in {namespace} may not be listed")
             continue
         connected = [each["metadata"]["name"] for each in deployments if _is_connected(each)]
@@ -109,7 +109,7 @@ async def triggers(context: DoctorContext) -> Findings:
         try:
             found = await context.kube.list(TEST_TRIGGER, namespace=namespace)
             workflows = await context.kube.list(TEST_WORKFLOW, namespace=namespace)
-        except Forbidden as error:
+        except ForbiddenError as error:
             yield unchecked(_TRIGGERS, str(error))
             continue
         names = {each["metadata"]["name"] for each in workflows}

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, unchecked, warning
 from experiment_operator.settings import Api, own_namespace
-from kube.errors import Forbidden, NotFound
+from kube.errors import ForbiddenError, NotFoundError
 from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef
 from webhook.x509 import read
 
@@ -23,10 +23,10 @@ async def webhook(context: DoctorContext) -> Findings:
     name = chosen.webhook_configuration if isinstance(chosen, Api) else WEBHOOK_CONFIGURATION
     try:
         found = await context.kube.get(ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", name))
-    except NotFound:
+    except NotFoundError:
         yield _absent(context, name)
         return
-    except Forbidden:
+    except ForbiddenError:
         yield warning("webhook", f"ValidatingWebhookConfiguration {name} may not be read")
         return
     for hook in found["webhooks"]:
@@ -51,7 +51,7 @@ async def _certificate(context: DoctorContext, config: Object) -> Finding:
     ref = ObjectRef(SECRET, service["namespace"] if service else own_namespace(), secret)
     try:
         data = (await context.kube.get(ref)).get("data", {})
-    except (NotFound, Forbidden) as error:
+    except (NotFoundError, ForbiddenError) as error:
         return unchecked(_CERTIFICATE, str(error))
     now = datetime.now(UTC)
     try:

@@ -22,7 +22,7 @@ import localcluster
 from experiment_operator.resources import SAMPLES, TEMPLATES
 from experiments.resources import AGENT, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from kube.client import KubeClient
-from kube.errors import AlreadyExists, Conflict, KubeError, NotServed, Unavailable
+from kube.errors import AlreadyExistsError, ConflictError, KubeError, NotServedError, UnavailableError
 from kube.objects import Object, Resource, ref_of
 from localcluster.certificates import Authority, signing_key, write_kubeconfig, write_private
 
@@ -98,7 +98,7 @@ async def _create(kube: KubeClient, resource: Resource, obj: Object) -> bool:
     """Create an object, and tell whether it did not exist before."""
     try:
         await kube.create(resource, obj)
-    except AlreadyExists:
+    except AlreadyExistsError:
         return False
     print(f"{ref_of(resource, obj)} created")
     return True
@@ -115,7 +115,7 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (Conflict, NotServed, Unavailable):
+        except (ConflictError, NotServedError, UnavailableError):
             if asyncio.get_running_loop().time() > end:
                 raise
         await asyncio.sleep(_POLL_SECONDS)

@@ -57,11 +57,11 @@ async def _demo() -> None:
     async with running_stack() as stack, httpx.AsyncClient(base_url=stack.api_url, trust_env=False) as http:
         _tick(f"API server, Temporal and service are up, after {time.monotonic() - began:.1f} s")
         print(f"  Temporal UI  {stack.cluster.temporal_ui_url}\n  REST         {stack.api_url}/docs")
-        await _Demo(stack, http).run()
+        await _DemoSteps(stack, http).run()
         print(f"\nAll of it held, in {time.monotonic() - began:.0f} s. `make dev` runs the same and leaves it running.")
 
 
-class _Demo:
+class _DemoSteps:
     """The steps, in order. `_runs` are the reconciliations that there should have been so far: reasons and outcome."""
 
     def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from api.auth.kubernetes import ByKubernetes, User
 from api.http.problems import AccessUnknown, Unauthenticated
-from kube.errors import Unavailable
+from kube.errors import UnavailableError
 from support.polling import until
 
 _SOMEBODY = User("somebody")
@@ -127,7 +127,7 @@ async def test_a_failure_is_not_kept(asking, monkeypatch):
     access = ByKubernetes(asking)
 
     async def away(*_):
-        raise Unavailable("nobody there")
+        raise UnavailableError("nobody there")
 
     with monkeypatch.context() as patched:
         patched.setattr(asking, "create_review", away)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from experiments.contract import Target
-from kube.errors import NotFound
+from kube.errors import NotFoundError
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ async def _replaced_during(world, holding, name, cut):
 
 
 async def _replace(world, name, old):
-    with suppress(NotFound):
+    with suppress(NotFoundError):
         await world.kube.delete(world.ref(name), uid=old["metadata"]["uid"])
         await world.kube.merge_patch(world.ref(name), {"metadata": {"finalizers": None}})
     await world.until(lambda: world.get(world.ref(name)), lambda found: found is None)

@@ -16,7 +16,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, Remove
 from experiment_operator.doctor.report import Verdict
 from experiment_operator.rbac import permissions
 from experiment_operator.settings import All
-from kube.errors import NotServed
+from kube.errors import NotServedError
 from support.objects import applied, deployment, trigger, workflow
 from support.testkube import TestkubeStandIn
 from webhook.x509 import issue, pem
@@ -92,7 +92,7 @@ class Hospital:
         while True:
             try:
                 found = await self.kube.discover(f"/apis/{crd['spec']['group']}/{version}")
-            except NotServed:
+            except NotServedError:
                 found = {"resources": []}
             if (crd["spec"]["names"]["plural"] in {each["name"] for each in found["resources"]}) == wanted:
                 return

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from kube.errors import Invalid
+from kube.errors import InvalidError
 from support.polling import until
 
 
@@ -91,5 +91,5 @@ async def test_a_busy_hand_on_its_labels_delays_nobody(candidates):
 async def test_what_the_api_server_refuses_cannot_be_there(candidates):
     """Why no candidate has to expect it."""
     for wrong in ({"leaseDurationSeconds": 0}, {"leaseTransitions": -1}, {"renewTime": "yesterday"}):
-        with pytest.raises(Invalid):
+        with pytest.raises(InvalidError):
             await candidates.write(**wrong)

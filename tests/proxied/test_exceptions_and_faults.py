@@ -9,7 +9,7 @@ import pytest
 
 from experiment_operator.cli import main
 from kube.client import KubeClient
-from kube.errors import KubeError, Unavailable
+from kube.errors import KubeError, UnavailableError
 from localcluster.tools import tool
 from proxies.environment import ProxyError
 from support.proxy import ForwardProxy
@@ -26,7 +26,7 @@ async def _call_all(kubeconfig):
     said = []
     async with await KubeClient.connect(kubeconfig) as kube, TestkubeClient(f"http://{TESTKUBE}") as testkube:
         for call in (kube.discover("/version"), testkube.info(), connect(lazy=False)):
-            with pytest.raises((Unavailable, TestkubeUnavailable, RuntimeError)) as caught:
+            with pytest.raises((UnavailableError, TestkubeUnavailable, RuntimeError)) as caught:
                 await call
             said.append(str(caught.value))
     return said
@@ -135,7 +135,7 @@ async def test_kubectl_chooses_alike(kubeconfig, without_proxies, server, variab
         for name, value in environ.items():
             without_proxies.setenv(name, value)
         async with await KubeClient.connect(file) as client:
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 await client.discover("/version")
         asked.append((bool(first.asked), bool(second.asked)))
     assert asked[0] == asked[1]

@@ -8,7 +8,7 @@ import pytest
 
 from experiments.resources import TEST_TRIGGER
 from kube.client import FIELD_MANAGER
-from kube.errors import AlreadyExists, Conflict, Invalid, NotFound
+from kube.errors import AlreadyExistsError, ConflictError, InvalidError, NotFoundError
 from kube.objects import CONFIG_MAP, ObjectRef
 
 
@@ -36,7 +36,7 @@ async def test_fields_that_are_no_longer_sent_go_away_and_foreign_ones_stay(
 ) -> None:
     created = await real.create(CONFIG_MAP, config_map(ref, {"ours": "1", "dropped": "1"}, kept="1", dropped="1"))
     await cluster.kubectl("-n", ref.namespace, "label", "configmap", ref.name, "foreign=yes")
-    with pytest.raises(Conflict):  # it is not what was created any more
+    with pytest.raises(ConflictError):  # it is not what was created any more
         await real.apply(CONFIG_MAP, config_map(ref, {"ours": "1"}, kept="1"), lean(created))
     labelled = await real.get(ref)
     applied = await real.apply(CONFIG_MAP, config_map(ref, {"ours": "1"}, kept="1"), lean(labelled))
@@ -88,18 +88,18 @@ async def test_a_custom_resource_behaves_alike(real: Any, namespace: str) -> Non
     applied = await real.apply(TEST_TRIGGER, trigger, lean(created))
     assert "disabled" not in applied["spec"]
     await real.delete(ref, uid=created["metadata"]["uid"])
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await real.apply(TEST_TRIGGER, trigger, lean(applied))
     replacement = await real.create(TEST_TRIGGER, trigger)
     for old in (created, applied):
-        with pytest.raises(Conflict):
+        with pytest.raises(ConflictError):
             await real.apply(TEST_TRIGGER, trigger, lean(old))
     assert (await real.get(ref))["metadata"]["resourceVersion"] == replacement["metadata"]["resourceVersion"]
 
 
 async def test_a_name_that_is_taken_is_left_alone(real: Any, cluster: Any, ref: ObjectRef) -> None:
     await cluster.kubectl("-n", ref.namespace, "create", "configmap", ref.name, "--from-literal=owner=somebody")
-    with pytest.raises(AlreadyExists, match=f"create {ref}: .* already exists"):
+    with pytest.raises(AlreadyExistsError, match=f"create {ref}: .* already exists"):
         await real.create(CONFIG_MAP, config_map(ref, owner="us"))
     assert (await real.get(ref))["data"] == {"owner": "somebody"}
 
@@ -110,17 +110,17 @@ async def test_a_replaced_object_is_never_hit(first_applied: bool, real: Any, re
     if first_applied:
         old = await real.apply(CONFIG_MAP, config_map(ref, text="old"), lean(old))
     await real.delete(ref, uid=old["metadata"]["uid"])
-    with pytest.raises((Conflict, NotFound)):
+    with pytest.raises((ConflictError, NotFoundError)):
         await real.apply(CONFIG_MAP, config_map(ref, text="stale"), lean(old))
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         await real.get(ref)
 
     new = await real.create(CONFIG_MAP, config_map(ref, text="new"))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await real.apply(CONFIG_MAP, config_map(ref, text="stale"), lean(old))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await real.delete(ref, uid=old["metadata"]["uid"])
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await real.merge_patch(ref, {"metadata": {"uid": old["metadata"]["uid"]}, "data": {"text": "stale"}})
     assert (await real.get(ref))["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"]
 
@@ -128,7 +128,7 @@ async def test_a_replaced_object_is_never_hit(first_applied: bool, real: Any, re
 async def test_a_cache_that_lags_behind_the_hand_over_is_a_conflict(real: Any, ref: ObjectRef) -> None:
     created = await real.create(CONFIG_MAP, config_map(ref, text="a"))
     await real.apply(CONFIG_MAP, config_map(ref, text="b"), lean(created))
-    with pytest.raises(Conflict):
+    with pytest.raises(ConflictError):
         await real.apply(CONFIG_MAP, config_map(ref, text="c"), lean(created))
     assert (await real.get(ref))["data"] == {"text": "b"}
 
@@ -146,8 +146,8 @@ async def test_what_the_schema_does_not_know_is_invalid_on_create_and_on_apply(
     body: dict[str, Any], real: Any, ref: ObjectRef
 ) -> None:
     created = await real.create(CONFIG_MAP, config_map(ref))
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidError):
         await real.apply(CONFIG_MAP, config_map(ref) | body, created)
     await real.delete(ref, uid=created["metadata"]["uid"])
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidError):
         await real.create(CONFIG_MAP, config_map(ref) | body)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kube.objects import Resource
-from kube.reflector import State
+from kube.reflector import SourceState
 from support.polling import until
 
 GADGET = Resource("reflector.example.com/v1", "Gadget", "gadgets")
@@ -41,21 +41,21 @@ async def test_a_crd_comes_goes_and_comes_back(
 ) -> None:
     async with watching_real(GADGET, max_pause=0.1) as reflector:
         await reflector.wait_synced()
-        assert (reflector.state, reflector.error, told.words) == (State.ABSENT, "", [])
+        assert (reflector.state, reflector.error, told.words) == (SourceState.ABSENT, "", [])
 
         await cluster.kubectl("apply", "-f", "-", stdin=CRD)
-        await until(lambda: reflector.state is State.SERVED)
+        await until(lambda: reflector.state is SourceState.SERVED)
         await real.create(GADGET, gadget(namespace, "one"))
         await until(lambda: len(told.words) == 2)
         assert told.words == ["availability", "added one"]
 
         await cluster.kubectl("delete", "crd", "gadgets.reflector.example.com")
-        await until(lambda: reflector.state is State.ABSENT)
+        await until(lambda: reflector.state is SourceState.ABSENT)
         assert told.words[2:] == ["deleted one", "availability"]
         assert (reflector.objects(), reflector.synced) == ([], True)
 
         await cluster.kubectl("apply", "-f", "-", stdin=CRD)
-        await until(lambda: reflector.state is State.SERVED)
+        await until(lambda: reflector.state is SourceState.SERVED)
         assert told.words[4:] == ["availability"]
 
 
@@ -64,7 +64,7 @@ async def test_a_proxys_404_page_does_not_empty_the_cache(api: Any, watching: An
     api.watches = [api.failing(404, "<html>no such site</html>")]
     async with watching() as reflector:
         await until(lambda: reflector.error)
-        assert (reflector.state, told.words) == (State.SERVED, ["added a"])
+        assert (reflector.state, told.words) == (SourceState.SERVED, ["added a"])
 
 
 async def test_with_the_first_change_a_subscriber_finds_all_others_and_the_new_state(
@@ -76,4 +76,4 @@ async def test_with_the_first_change_a_subscriber_finds_all_others_and_the_new_s
     async with watching() as reflector:
         told.look = lambda: (reflector.state, len(reflector.objects()))
         await until(lambda: len(told.seen) == 5)
-    assert told.seen == [(State.SERVED, 2)] * 2 + [(State.ABSENT, 0)] * 3
+    assert told.seen == [(SourceState.SERVED, 2)] * 2 + [(SourceState.ABSENT, 0)] * 3

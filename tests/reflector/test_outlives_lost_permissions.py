@@ -6,7 +6,7 @@ from typing import Any
 
 from kube.client import KubeClient
 from kube.objects import CONFIG_MAP, Source
-from kube.reflector import State
+from kube.reflector import SourceState
 from support.polling import until
 
 FORBIDDEN = {
@@ -21,7 +21,7 @@ async def test_revoked_and_granted_again(api: Any, watching: Any, told: Any) -> 
     async with watching() as reflector:
         await until(lambda: len(api.list_queries) > 3)
         assert reflector.error == f"list configmaps: {FORBIDDEN['message']}"
-        assert (reflector.state, told.words) == (State.SERVED, ["added a"])
+        assert (reflector.state, told.words) == (SourceState.SERVED, ["added a"])
         api.lists, api.watches = [api.page(20)], [api.stream()]
         await until(lambda: told.words == ["added a", "deleted a"])
         await until(lambda: not reflector.error)

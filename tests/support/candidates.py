@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kube.client import KubeClient
-from kube.errors import KubeError, NotFound
+from kube.errors import KubeError, NotFoundError
 from kube.lease import Lease, Times
 from kube.objects import LEASE, Object, ObjectRef
 from localcluster import LocalCluster
@@ -143,7 +143,7 @@ class Candidates:
 
     async def write(self, **spec: Any) -> Object:
         """The Lease with this spec, which replaces the one that it has."""
-        with suppress(NotFound):
+        with suppress(NotFoundError):
             await self.delete()
         meta = {"namespace": self.ref.namespace, "name": self.ref.name}
         body = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": meta, "spec": spec}

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography import x509
 
 from kube.client import KubeClient
-from kube.errors import NotFound
+from kube.errors import NotFoundError
 from kube.lease import Lease, Times
 from kube.objects import LEASE, SECRET, VALIDATING_WEBHOOK_CONFIGURATION, ObjectRef
 from localcluster import LocalCluster
@@ -122,7 +122,7 @@ class Replicas:
         """Of the Secret; empty where there is none."""
         try:
             data = (await self.kube.get(self.secret)).get("data", {})
-        except NotFound:
+        except NotFoundError:
             return {}
         return {name: base64.b64decode(value) for name, value in data.items()}
 
@@ -160,5 +160,5 @@ class Replicas:
 
     async def close(self) -> None:
         await asyncio.gather(*(replica.close() for replica in self._all))
-        with suppress(NotFound):
+        with suppress(NotFoundError):
             await self.delete(self.configuration)

@@ -16,7 +16,7 @@ from experiments.names import CHILD_SUFFIXES, UID_LABEL, Placement, placement
 from experiments.options import Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT
 from kube.client import KubeClient
-from kube.errors import NotFound
+from kube.errors import NotFoundError
 from kube.objects import CONFIG_MAP, EVENT, Object, ObjectRef, Resource, ref_of
 from localcluster import LocalCluster
 from support.polling import until
@@ -37,7 +37,7 @@ async def remove_experiments(kube: KubeClient) -> None:
 
     async def remove(obj: Object) -> None:
         ref = ref_of(EXPERIMENT, obj)
-        with suppress(NotFound):
+        with suppress(NotFoundError):
             await kube.merge_patch(ref, {"metadata": {"finalizers": None}})
             await kube.delete(ref, uid=obj["metadata"]["uid"])
 
@@ -104,7 +104,7 @@ class World:
     async def get(self, ref: ObjectRef) -> Object | None:
         try:
             return await self.kube.get(ref)
-        except NotFound:
+        except NotFoundError:
             return None
 
     async def children(self, name: str = "demo") -> list[Object | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.changes import Change, Verb, from_words, in_words
+from experiments.changes import RecordedChange, Verb, from_words, in_words
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, ObjectRef
 
@@ -17,13 +17,15 @@ WORKFLOW = ObjectRef(TEST_WORKFLOW, "testkube", "weather-workflow.default")
 def test_what_was_done_to_which_object(verb: Verb, words: str) -> None:
     ref = ObjectRef(CONFIG_MAP, "testkube", "weather-experiment.default")
     assert in_words(verb, ref) == f"{words} ConfigMap testkube/weather-experiment.default"
-    assert from_words(in_words(verb, ref)) == Change(verb, "ConfigMap", "testkube", "weather-experiment.default", [])
+    assert from_words(in_words(verb, ref)) == RecordedChange(
+        verb, "ConfigMap", "testkube", "weather-experiment.default", []
+    )
 
 
 def test_which_fields_were_changed() -> None:
     paths = ["spec.use[0].config.agentUrl", "metadata.labels[testbench.agentic-layer.ai/uid]", "spec.events"]
     found = from_words(in_words("change", WORKFLOW, paths))
-    assert found == Change("change", "TestWorkflow", "testkube", "weather-workflow.default", paths)
+    assert found == RecordedChange("change", "TestWorkflow", "testkube", "weather-workflow.default", paths)
 
 
 @pytest.mark.parametrize(

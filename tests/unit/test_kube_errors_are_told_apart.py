@@ -22,33 +22,33 @@ def status_object(message: str = "", **fields: Any) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "leaf"),
     [
-        (404, status_object('configmaps "x" not found', details={"name": "x"}), errors.NotFound),
-        (404, status_object("the server could not find the requested resource", details={}), errors.NotServed),
-        (404, b"404 page not found\n", errors.NotServed),
-        (404, b"<html>nothing here</html>", errors.Unavailable),
-        (409, status_object("already exists", reason="AlreadyExists"), errors.AlreadyExists),
-        (409, status_object("the object has been modified", reason="Conflict"), errors.Conflict),
-        (422, status_object("field is immutable", details=IMMUTABLE), errors.Conflict),
-        (422, status_object("the server rejected our request", details={}), errors.Conflict),
-        (422, status_object("Required value", details=REQUIRED), errors.Invalid),
-        (400, status_object("strict decoding error", reason="BadRequest"), errors.Invalid),
-        (500, status_object(TYPED), errors.Invalid),
-        (413, b"", errors.Invalid),
-        (401, status_object("Unauthorized"), errors.Forbidden),
-        (403, status_object("configmaps is forbidden"), errors.Forbidden),
-        (410, status_object("too old resource version"), errors.Expired),
-        (429, status_object("too many requests"), errors.TooManyRequests),
-        (500, status_object("etcdserver: leader changed", reason="InternalError"), errors.Unavailable),
-        (502, b"<html>Bad Gateway</html>", errors.Unavailable),
-        (503, b"", errors.Unavailable),
-        (504, status_object("Timeout: request did not complete", reason="Timeout"), errors.Unavailable),
+        (404, status_object('configmaps "x" not found', details={"name": "x"}), errors.NotFoundError),
+        (404, status_object("the server could not find the requested resource", details={}), errors.NotServedError),
+        (404, b"404 page not found\n", errors.NotServedError),
+        (404, b"<html>nothing here</html>", errors.UnavailableError),
+        (409, status_object("already exists", reason="AlreadyExists"), errors.AlreadyExistsError),
+        (409, status_object("the object has been modified", reason="Conflict"), errors.ConflictError),
+        (422, status_object("field is immutable", details=IMMUTABLE), errors.ConflictError),
+        (422, status_object("the server rejected our request", details={}), errors.ConflictError),
+        (422, status_object("Required value", details=REQUIRED), errors.InvalidError),
+        (400, status_object("strict decoding error", reason="BadRequest"), errors.InvalidError),
+        (500, status_object(TYPED), errors.InvalidError),
+        (413, b"", errors.InvalidError),
+        (401, status_object("Unauthorized"), errors.ForbiddenError),
+        (403, status_object("configmaps is forbidden"), errors.ForbiddenError),
+        (410, status_object("too old resource version"), errors.ExpiredError),
+        (429, status_object("too many requests"), errors.TooManyRequestsError),
+        (500, status_object("etcdserver: leader changed", reason="InternalError"), errors.UnavailableError),
+        (502, b"<html>Bad Gateway</html>", errors.UnavailableError),
+        (503, b"", errors.UnavailableError),
+        (504, status_object("Timeout: request did not complete", reason="Timeout"), errors.UnavailableError),
     ],
 )
 def test_leaf(status: int, body: bytes, leaf: type[KubeError]) -> None:
     error = error_for("get ConfigMap default/x", status, body, None)
     assert type(error) is leaf
     assert error.status == status
-    assert error.transient == (leaf in (errors.TooManyRequests, errors.Unavailable))
+    assert error.transient == (leaf in (errors.TooManyRequestsError, errors.UnavailableError))
 
 
 def test_the_message_is_one_line_with_the_call_and_the_servers_words() -> None:

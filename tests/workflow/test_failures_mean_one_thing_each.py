@@ -12,9 +12,9 @@ from kube import errors as kube
 from worker.failures import as_application_error, stale
 
 SENTENCE = "apply ConfigMap testkube/weather: what the server said"
-REFUSED = {kube.Forbidden: "Forbidden", kube.Invalid: "Rejected", kube.NotServed: "TestkubeMissing"}
-CHANGED = [kube.AlreadyExists, kube.Conflict, kube.Expired, kube.NotFound]
-TRANSIENT = [kube.TooManyRequests, kube.Unavailable]
+REFUSED = {kube.ForbiddenError: "Forbidden", kube.InvalidError: "Rejected", kube.NotServedError: "TestkubeMissing"}
+CHANGED = [kube.AlreadyExistsError, kube.ConflictError, kube.ExpiredError, kube.NotFoundError]
+TRANSIENT = [kube.TooManyRequestsError, kube.UnavailableError]
 
 
 def seen_by_temporal(error):
