@@ -59,7 +59,7 @@ class Writer:
         """Create what its trigger may be there for already. Where that is refused, the trigger goes: it has lost it."""
         try:
             return await self._create(ref, manifest, changes)
-        except (kube.Forbidden, kube.Invalid):
+        except (kube.ForbiddenError, kube.InvalidError):
             if ref.resource == TEST_WORKFLOW:
                 await self._delete_trigger(snapshot, changes)
             raise

@@ -7,7 +7,7 @@ from collections import defaultdict
 from experiment_operator.doctor.report import DoctorContext, Findings, ok, unchecked, warning
 from experiments.names import CHILD_SUFFIXES, MANAGED_BY, MANAGER, experiment_of, is_original
 from experiments.resources import EXPERIMENT
-from kube.errors import Forbidden, NotServed
+from kube.errors import ForbiddenError, NotServedError
 from kube.objects import ObjectRef, ref_of
 
 _NAME = "children"
@@ -24,7 +24,7 @@ async def left_behind(context: DoctorContext) -> Findings:
             for child in await context.kube.list(resource, namespace=namespace, label_selector=selector):
                 if (owner := experiment_of(child)) and is_original(child, expected=True):
                     children[ObjectRef(EXPERIMENT, *owner)].append(ref_of(resource, child))
-    except (Forbidden, NotServed) as error:
+    except (ForbiddenError, NotServedError) as error:
         yield unchecked(_NAME, str(error))
         return
     orphans = {experiment: found for experiment, found in children.items() if experiment not in experiments}

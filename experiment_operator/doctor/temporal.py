@@ -111,7 +111,9 @@ async def stuck_runs(context: DoctorContext) -> Findings:
     looked_at, stuck = 0, list[str]()
     async for run in context.temporal.list_workflows(query, limit=_MAX_RUNS):
         looked_at += 1
-        described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(rpc_timeout=_CALL_TIMEOUT)
+        described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(
+            rpc_timeout=_CALL_TIMEOUT
+        )
         if described.raw_description.pending_workflow_task.attempt >= MAX_ATTEMPTS:
             stuck.append(run.id)
     if stuck:
