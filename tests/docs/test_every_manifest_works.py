@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
 
 from experiment_operator.rbac import permissions
 from experiment_operator.settings import Api, Watcher, Worker
-from support.pages import new_desk
+from kube.client import KubeClient
+from kube.objects import ACCESS_REVIEW
+from support.polling import until
 
 _STACK = 'set -a; . .local/env; set +a; export PATH="$PWD/.venv/bin:$PATH";'
 _SMALLEST = {"agentRef": {"name": "weather-agent"}, "scenarios": [{"name": "one", "steps": [{"input": "Hello?"}]}]}
@@ -77,23 +81,49 @@ async def test_each_kustomization_does_what_its_heading_says(kustomized):
     }
 
 
-async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, tmp_path):
+@pytest.fixture
+async def kube(desk):
+    _, kubeconfig = await desk.run(f"{_STACK} echo -n $KUBECONFIG")
+    async with await KubeClient.connect(Path(kubeconfig)) as client:
+        yield client
+
+
+async def test_other_namespaces_get_the_permissions_that_they_need(kustomized, desk, kube):
     others = {place: o for place, o in kustomized.items() if _settings(o)["TESTKUBE_NAMESPACE"] != "testkube"}
     assert {_settings(o)["TESTKUBE_NAMESPACE"] for o in others.values()} == {"evaluations", "."}
-    for number, objects in enumerate(others.values()):
-        rules = [o for o in objects if o["apiVersion"].startswith("rbac.") or o["kind"] == "ServiceAccount"]
-        questions = [
-            f"kubectl auth can-i {p.verb} {_resource(p)} {f'-n {p.namespace}' if p.namespace else '-A'} "
-            f"--as=system:serviceaccount:experiment-operator:experiment-operator-{role} >/dev/null "
-            f"|| echo 'no: {role} {p}'"
-            for role, settings in _roles(_settings(objects)).items()
-            for p in sorted(permissions(settings))
-        ]
-        async with new_desk(tmp_path / str(number)) as desk:
-            (desk.directory / "rules.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": rules}))
-            made = f"{_STACK} kubectl create namespace evaluations; kubectl apply -f rules.json >/dev/null"
-            code, said = await desk.run("\n".join([made, *questions]))
-        assert (code, [line for line in said.splitlines() if line.startswith("no: ")]) == (0, []), said
+    for number, (place, objects) in enumerate(others.items()):
+        rules = _for_somebody_else([o for o in objects if o["apiVersion"].startswith("rbac.")], f"-{number}")
+        namespaces = [_namespace(name) for name in {o["metadata"].get("namespace", "default") for o in rules}]
+        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": [*namespaces, *rules]})
+        (desk.directory / "rules.json").write_text(items)
+        code, said = await desk.run(f"{_STACK} kubectl apply -f rules.json")
+        assert code == 0, f"{place}: {said}"
+        for role, settings in _roles(_settings(objects)).items():
+            user = f"system:serviceaccount:experiment-operator:experiment-operator-{role}-{number}"
+            for permission in sorted(permissions(settings)):
+                review = {"spec": {"user": user, "resourceAttributes": _attributes(permission)}}
+                # The authorizer sees roles through a cache.
+                await until(partial(_missing, kube, review, f"{place}: {role} {permission}"), lambda said: not said)
+
+
+def _for_somebody_else(rules, suffix):
+    """So that nothing else that is on this cluster grants it: these roles and ServiceAccounts have other names."""
+    own = {(o["kind"], o["metadata"]["name"]) for o in rules}
+    for obj in rules:
+        obj["metadata"]["name"] += suffix
+        if (ref := obj.get("roleRef")) and (ref["kind"], ref["name"]) in own:
+            ref["name"] += suffix
+        for subject in obj.get("subjects", ()):
+            subject["name"] += suffix
+    return rules
+
+
+def _namespace(name):
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+async def _missing(kube, review, words):
+    return "" if (await kube.create_review(ACCESS_REVIEW, review))["status"]["allowed"] else words
 
 
 def _roles(settings):
@@ -104,9 +134,7 @@ def _roles(settings):
     return {"watcher": Watcher(**own, **lease), "worker": Worker(**own), "api": Api(**own, **webhook)}
 
 
-def _resource(permission):
-    """As `kubectl auth can-i` wants it: TYPE.GROUP/NAME, with the subresource as a flag."""
-    plural, _, subresource = permission.resource.partition("/")
-    name = f"/{permission.name}" if permission.name else ""
-    flag = f" --subresource={subresource}" if subresource else ""
-    return f"{plural}.{permission.group}".rstrip(".") + name + flag
+def _attributes(permission):
+    resource, _, subresource = permission.resource.partition("/")
+    what = {"group": permission.group, "resource": resource, "subresource": subresource, "verb": permission.verb}
+    return {**what, "namespace": permission.namespace, "name": permission.name}

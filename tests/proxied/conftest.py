@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from localcluster import LocalCluster
+from support.clusters import install_testkube
 from support.proxy import ForwardProxy
 from support.testkube import TestkubeStandIn
 
-_ROOT = Path(__file__).parents[2]
 _VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 KUBERNETES, TEMPORAL, TESTKUBE = "kubernetes.example:6443", "temporal.example:7233", "testkube.example:8088"
 
@@ -28,12 +28,9 @@ Run = Callable[..., Awaitable[tuple[int, str]]]
 
 
 @pytest.fixture(scope="session")
-async def cluster() -> AsyncIterator[LocalCluster]:
-    async with LocalCluster.start() as running:
-        await running.install(_ROOT / "crds")
-        await running.kubectl("create", "namespace", "testkube")
-        await running.kubectl("apply", "-n", "testkube", "-f", str(_ROOT / "deploy" / "testkube"))
-        yield running
+async def cluster(cluster: LocalCluster) -> LocalCluster:
+    await install_testkube(cluster)
+    return cluster
 
 
 @pytest.fixture(scope="session")
