@@ -138,7 +138,8 @@ class ReconcileExperiment:
         # The finalizer goes last, once the API server says that nothing is left.
         steps = {action.step for action in found.actions}
         last = Step.REMOVE_FINALIZER in steps if found.exists else bool(steps)
-        state.released |= found.deleting and failure is None and last
+        # A signal at the very end makes the server forget this pass; the next finds nothing but what it has done.
+        state.released |= (found.deleting and failure is None and last) or (not found.exists and bool(found.done))
         if failure and failure.reason == STALE:
             return found, failure
         if found.exists and (state.unreported or failure or found.news):

@@ -79,7 +79,8 @@ async def test_what_somebody_adds_elsewhere_stays(world):
     await world.create()
     await world.reported()
     ref = world.places().test_workflow
-    await world.kube.merge_patch(ref, {"spec": {"container": {"workingDir": "/tmp"}}})
+    added = '{"spec": {"container": {"workingDir": "/tmp"}}}'
+    await world.cluster.kubectl("patch", "testworkflow", ref.name, "-n", ref.namespace, "--type=merge", "-p", added)
     await world.edit(llmAsAJudgeModel="gpt-4o")
     await world.reported()
     assert (await world.kube.get(ref))["spec"]["container"]["workingDir"] == "/tmp"

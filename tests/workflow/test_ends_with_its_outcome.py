@@ -45,6 +45,13 @@ async def test_what_vanishes_after_its_cleanup_was_cleaned_up(experiment):
     assert (await (await experiment.start("deleted")).result()).outcome == "CleanedUp"
 
 
+async def test_what_the_server_has_forgotten_of_a_cleanup_counts_too(experiment):
+    """A signal at its very end makes the server forget a pass, which the steps remember."""
+    experiment.finds(exists=False, news=False, done=["deleted ConfigMap testkube/weather-experiment"])
+    result = await (await experiment.start("deleted")).result()
+    assert (result.outcome, result.changes) == ("CleanedUp", ["deleted ConfigMap testkube/weather-experiment"])
+
+
 def test_these_and_no_others_end_it_as_failed():
     assert sorted(reason for reason, problem in BY_REASON.items() if issubclass(problem, Terminal)) == FINAL
 
