@@ -1,12 +1,16 @@
 """What the routes share, as a FastAPI dependency: the process's caches and its view of Temporal.
 
-All of it runs on the event loop (`async def`): the caches belong to it.
+All of it runs on the event loop (`async def`): the caches belong to it. What takes the processor for long runs beside
+it, on values that were taken from the caches before.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
     from api.events.broadcast import Broadcast
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 
 @dataclass(frozen=True, slots=True)
 class AppState:
@@ -37,6 +44,12 @@ class AppState:
     neighbour_check: NeighbourCheck
     start: Start
     broadcast: Broadcast
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "beside-the-loop"))
+    """One: more would not be faster, since Python runs one at a time, and each holds an Experiment in memory."""
+
+    async def beside(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Do what may take longer than other requests should wait. It must not touch the caches."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, lambda: work(*args, **kwargs))
 
     def install(self, app: FastAPI) -> None:
         """Make it what the routes of `app` share."""

@@ -1,12 +1,12 @@
 """`GET …/plan` and `…/manifests`, and `POST /plan`: what a reconciliation would do, now or after an apply.
 
 It is the watcher's and the worker's own plan, from this process's caches; nothing is written. The POST takes an
-Experiment as `kubectl apply` would, and says what admission would say as well.
+Experiment as `kubectl apply` would, and says what admission would say as well. Only the caches are asked on the event
+loop: reading, validating and planning an Experiment of the largest size takes a second.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import Annotated, Any
@@ -15,14 +15,15 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import AppState, State, require_experiment, require_filled
+from api.dependencies import State, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
 from api.plans.schemas import FieldChange, FieldMessage, PlannedChange, PlanProblem, PlanVerb, PlanView
 from experiments import yaml as documents
-from experiments.admission import Review, review
+from experiments.admission import NeighbourCheck, Review, review
 from experiments.drift import differences
 from experiments.models import LABEL, Metadata, parse, sentences
+from experiments.options import Options
 from experiments.plan import REPLACE, Action, Plan, Step, plan
 from experiments.reasons import reasons
 from experiments.resources import EXPERIMENT
@@ -31,7 +32,6 @@ from kube.objects import Object, ObjectRef
 
 router = APIRouter(prefix="/api/v1", tags=["Plans"])
 
-_MAX_NODES = 1_000_000
 _YAML = "application/yaml"
 _EXAMPLE = {
     "apiVersion": EXPERIMENT.api_version,
@@ -69,13 +69,14 @@ _BODY = {
 @router.get(
     "/namespaces/{namespace}/experiments/{name}/plan",
     summary="Show what a reconciliation would change now",
+    response_model=PlanView,
     dependencies=[MayGet],
     responses=documented(401, 403, 404, 422, 503),
 )
-async def get_plan(namespace: Namespace, name: Name, state: State) -> PlanView:
+async def get_plan(namespace: Namespace, name: Name, state: State) -> Response:
     obj = require_experiment(state.caches, namespace, name)
-    snapshot = _snapshot(obj, state)
-    return _view(plan(snapshot), review(snapshot, neighbour_check=state.neighbour_check))
+    snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
+    return await state.beside(_answer, snapshot, state.neighbour_check)
 
 
 @router.get(
@@ -101,47 +102,32 @@ async def get_manifests(
     state: State,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    snapshot = _snapshot(require_experiment(state.caches, namespace, name), state)
-    made = plan(replace(snapshot, subject=snapshot.subject.unsuspended()))
-    if made.problems:
-        problems = [str(problem) for problem in made.problems]
-        raise NotGenerated(f"Not all objects can be generated: {' '.join(problems)}", problems)
-    if _YAML in accept:
-        return Response(documents.write(made.manifests), media_type=_YAML)
-    answer = {"apiVersion": "v1", "kind": "List", "items": made.manifests}
-    return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
+    obj = require_experiment(state.caches, namespace, name)
+    subject = await state.beside(Subject.of, obj, state.options)
+    return await state.beside(_manifests, Snapshot.take(subject.unsuspended(), state.caches), as_yaml=_YAML in accept)
 
 
 @router.post(
     "/plan",
     summary="Show what applying an Experiment would change, and everything that would be wrong with it",
     description="The body is one Experiment, YAML or JSON. Needs the permission to update it, or to create a new one.",
+    response_model=PlanView,
     responses=documented(401, 403, 413, 422, 503),
     openapi_extra={"requestBody": _BODY},
 )
-async def plan_for(request: Request, state: State, caller: TheCaller) -> PlanView:
+async def plan_for(request: Request, state: State, caller: TheCaller) -> Response:
     require_filled(state.caches)
-    posted, meta = await _posted(request)
+    posted, meta = await state.beside(_posted, await request.body())
     live = state.caches.get(ObjectRef(EXPERIMENT, meta.namespace, meta.name))
     await _require(caller, meta.namespace, is_new=live is None)
-    snapshot = _snapshot(_applied(posted, meta, live), state)
-    try:
-        parse(posted, strict=True)
-    except ValidationError as error:
-        # All of it, unknown fields too, which the API server refuses in an apply.
-        subject = replace(snapshot.subject, spec=None, errors=sentences(error))
-        snapshot = replace(snapshot, subject=subject)
-    return _view(plan(snapshot), review(snapshot, neighbour_check=state.neighbour_check))
+    subject = await state.beside(_subject, posted, meta, live, state.options)
+    return await state.beside(_answer, Snapshot.take(subject, state.caches), state.neighbour_check)
 
 
-def _snapshot(obj: Object, state: AppState) -> Snapshot:
-    return Snapshot.take(Subject.of(obj, state.options), state.caches)
-
-
-async def _posted(request: Request) -> tuple[Object, Metadata]:
-    """Read the Experiment in the body, and its name. Raises InvalidRequest; YAML is read beside the loop."""
+def _posted(body: bytes) -> tuple[Object, Metadata]:
+    """Read the Experiment in the body, and its name. Raises InvalidRequest."""
     problems: list[str] = []
-    found = await asyncio.to_thread(_read, await request.body(), problems)
+    found = list(documents.read(body, "the body", problems))
     if not problems and len(found) != 1:
         problems = [f"the body must be one Experiment, and holds {len(found)} documents"]
     if not problems:
@@ -153,28 +139,6 @@ async def _posted(request: Request) -> tuple[Object, Metadata]:
     except ValidationError as error:
         lines = [f"metadata.{line}" for line in sentences(error)]
         raise InvalidRequest("; ".join(lines) + ".", lines) from None
-
-
-def _read(body: bytes, problems: list[str]) -> list[documents.Document]:
-    try:
-        found = list(documents.read(body, "body", problems))
-        if _is_huge([document.content for document in found]):
-            problems.append("the body unfolds into more than anybody can read")
-    except RecursionError:
-        problems.append("the body is nested too deeply")
-        found = []
-    return found
-
-
-def _is_huge(content: Any) -> bool:
-    """Tell whether aliases make much of little: what refers to itself a few times has no end when it is walked."""
-    waiting, seen = [content], 0
-    while waiting and seen <= _MAX_NODES:
-        node = waiting.pop()
-        below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
-        waiting.extend(below)
-        seen += 1 + len(below)
-    return seen > _MAX_NODES
 
 
 def _wrong_kind(content: Any) -> list[str]:
@@ -192,9 +156,36 @@ def _applied(posted: Object, meta: Metadata, live: Object | None) -> Object:
     return {**cluster, "metadata": {**cluster["metadata"], "generation": generation}, "spec": posted.get("spec")}
 
 
+def _subject(posted: Object, meta: Metadata, live: Object | None, options: Options) -> Subject:
+    """Make the subject after the apply, with all that is wrong: the API server refuses unknown fields, too."""
+    subject = Subject.of(_applied(posted, meta, live), options)
+    try:
+        parse(posted, strict=True)
+    except ValidationError as error:
+        return replace(subject, spec=None, errors=sentences(error))
+    return subject
+
+
 async def _require(caller: Caller, namespace: str, *, is_new: bool) -> None:
     if not (is_new and await caller.may("create", namespace)):
         await caller.require("update", namespace)
+
+
+def _answer(snapshot: Snapshot, neighbour_check: NeighbourCheck) -> Response:
+    view = _view(plan(snapshot), review(snapshot, neighbour_check=neighbour_check))
+    return Response(view.model_dump_json(by_alias=True), media_type="application/json")
+
+
+def _manifests(snapshot: Snapshot, *, as_yaml: bool) -> Response:
+    """Answer with the generated objects. Raises NotGenerated."""
+    made = plan(snapshot)
+    if made.problems:
+        problems = [str(problem) for problem in made.problems]
+        raise NotGenerated(f"Not all objects can be generated: {' '.join(problems)}", problems)
+    if as_yaml:
+        return Response(documents.write(made.manifests), media_type=_YAML)
+    answer = {"apiVersion": "v1", "kind": "List", "items": made.manifests}
+    return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
 
 
 def _view(made: Plan, said: Review) -> PlanView:
