@@ -33,6 +33,8 @@ from kube.objects import Object
 NeighbourCheck = Literal["refuse", "warn"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# The API server takes no longer ones, and what is cut is no JSON.
+_MAX_ANNOTATION_BYTES = 256 * 1024
 _OWNED_THRESHOLD = "f:defaultThreshold"
 _DEFAULT_THRESHOLD = ExperimentSpec.model_fields["default_threshold"].default
 _SHORT_PAUSE_MINUTES = 5
@@ -67,7 +69,7 @@ class Review:
     def since(self, before: Review) -> Review:
         """Warn only of what was wrong before in the same way: nobody is kept from mending one thing by another."""
         known = {found.fault or found for found in before.problems}
-        excused = [f for f in self.problems if (f.fault or f) in known or (before.unread and not self.unread)]
+        excused = {f: None for f in self.problems if (f.fault or f) in known or (before.unread and not self.unread)}
         problems = tuple(found for found in self.problems if found not in excused)
         return replace(self, problems=problems, warnings=(*excused, *self.warnings))
 
@@ -171,7 +173,7 @@ def _owned_in_spec(obj: Object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _last_applied(subject: Subject) -> Mapping[str, Any] | None:
     try:
-        written = json.loads(subject.meta.annotations[_LAST_APPLIED])["spec"]
+        written = json.loads(subject.meta.annotations[_LAST_APPLIED][:_MAX_ANNOTATION_BYTES])["spec"]
     except (KeyError, TypeError, ValueError, RecursionError):
         return None
     return written if isinstance(written, dict) else {}

@@ -10,10 +10,14 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from experiments.errors import ExperimentTooLarge
 from experiments.models import ExperimentSpec, Metric, Reference, Scenario, ScenarioStep, ToolCall
+
+_CONFIG_MAP_LIMIT = 1024 * 1024
 
 
 def experiment_json(spec: ExperimentSpec) -> str:
+    """Return the file as text. Raises `ExperimentTooLarge`."""
     inline = spec.inline
     threshold = inline.default_threshold if inline else None
     document = _set(
@@ -21,7 +25,25 @@ def experiment_json(spec: ExperimentSpec) -> str:
         default_threshold=spec.default_threshold if threshold is None else threshold,
         scenarios=[_scenario(s) for s in inline.scenarios] if inline else [],
     )
+    if (size := _size(document)) > _CONFIG_MAP_LIMIT:
+        raise ExperimentTooLarge(
+            f"experiment.json has {size:,} bytes and a ConfigMap holds {_CONFIG_MAP_LIMIT:,}; "
+            "use dataset.s3 or dataset.url."
+        )
     return to_json(document, indent=2).decode() + "\n"
+
+
+def _size(document: dict[str, Any]) -> int:
+    """Count the bytes of the file without writing it: indentation makes a hundred times as much of deep lists."""
+    size = len(to_json(document)) + 1
+    waiting: list[tuple[Any, int]] = [(document, 0)]
+    while waiting:
+        value, level = waiting.pop()
+        # Each item has a line and an indentation of its own, and so has the bracket at the end; a key has a space.
+        size += len(value) * (3 + 2 * level) + 1 + 2 * level + (len(value) if isinstance(value, dict) else 0)
+        inner = value.values() if isinstance(value, dict) else value
+        waiting += [(each, level + 1) for each in inner if each and isinstance(each, dict | list)]
+    return size
 
 
 def _scenario(scenario: Scenario) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.errors import ExperimentTooLarge, TemplateMismatch
+from experiments.errors import TemplateMismatch
 from experiments.experiment_json import experiment_json
 from experiments.models import EnvVar, ExperimentSpec
 from experiments.names import APPLIED, EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER, OBJECT_ANNOTATION, UID_LABEL
@@ -37,7 +37,6 @@ EVENTS = frozenset(
     }
 )
 """What Testkube can be triggered by that happens to a Deployment."""
-_CONFIG_MAP_LIMIT = 1024 * 1024
 _KEY_VARIABLE = "OPENAI_API_KEY"
 # Without any key the judge's client refuses to start, although a gateway inside the cluster may ask for none.
 _NO_KEY = "unused"
@@ -64,13 +63,7 @@ class Inputs:
 
 def config_map(subject: Subject, spec: ExperimentSpec) -> Object:
     """Make the ConfigMap. Raises `ExperimentTooLarge`."""
-    text = experiment_json(spec)
-    if (size := len(text.encode())) > _CONFIG_MAP_LIMIT:
-        raise ExperimentTooLarge(
-            f"experiment.json has {size:,} bytes and a ConfigMap holds {_CONFIG_MAP_LIMIT:,}; "
-            "use dataset.s3 or dataset.url."
-        )
-    return _child(subject, subject.placement.config_map, {"data": {FILE_KEY: text}})
+    return _child(subject, subject.placement.config_map, {"data": {FILE_KEY: experiment_json(spec)}})
 
 
 def test_workflow(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> Object:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, ParamSpec, Self, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import from_json
@@ -24,6 +25,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from experiments.admission import NeighbourCheck, Review, review
+from experiments.limits import MAX_BYTES, MAX_VALUES, TooMuch, check_json
 from experiments.models import Part, sentences
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
@@ -36,6 +38,8 @@ from kube.objects import Object, ObjectRef
 from telemetry import metrics
 
 _READ_TIMEOUT_SECONDS = 1.0
+# The Experiment as it is to be and as it was, and the fields that managers have in it.
+_MAX_VALUES = 3 * MAX_VALUES
 _MAX_CAUSES = 100
 # Beyond 4096 characters in all, the API server cuts warnings or leaves them out.
 _MAX_WARNING_LENGTH = 256
@@ -47,6 +51,9 @@ _UNCHECKED = FieldMessage(
     "only its own rules were checked; this service has just started and does not know the Agents, AiGateways, "
     "templates and names in use yet.",
 )
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 class GroupVersionKind(Part):
@@ -101,9 +108,10 @@ class _Webhook:
     def __init__(self, caches: Caches, client: KubeClient, options: Options, neighbour_check: NeighbourCheck) -> None:
         self._caches, self._client = caches, client
         self._options, self._neighbour_check = options, neighbour_check
+        self._thread = ThreadPoolExecutor(1, "webhook")
 
     async def validate(self, request: Request) -> Response:
-        asked = _understood(await request.body())
+        asked = await self._beside(_understood, await request.body())
         try:
             said = await self._judge(asked)
         except ValidationError as error:
@@ -114,29 +122,33 @@ class _Webhook:
 
     async def _judge(self, asked: AdmissionRequest) -> Review:
         """Judge the Experiment in a request. Raises `pydantic.ValidationError` as `Subject.of` does."""
-        obj, old = asked.obj, asked.old
-        if obj is None or asked.sub_resource or (old is not None and obj.get("spec") == old.get("spec")):
-            return Review()
-        subject = Subject.of(obj, self._options)
-        if subject.being_deleted:
+        subject = await self._beside(_to_judge, asked, self._options)
+        if subject is None:
             return Review()
         # What is tried out together, by GitOps for example, cannot be there yet.
         check: NeighbourCheck = "warn" if asked.dry_run else self._neighbour_check
-        said = self._review(subject, check)
+        said = await self._review(subject, check)
         if (said.problems or said.warnings) and (found := await self._read_through(subject)):
-            said = self._review(subject, check, found)
-        if said.problems and old is not None:
-            said = said.since(self._review(Subject.of(old, self._options), check))
+            said = await self._review(subject, check, found)
+        if said.problems and asked.old is not None:
+            said = said.since(await self._review(await self._beside(Subject.of, asked.old, self._options), check))
         return said
 
-    def _review(
+    async def _review(
         self, subject: Subject, check: NeighbourCheck, unheard: Mapping[ObjectRef, Object] = _NOTHING
     ) -> Review:
         if subject.spec is not None and not self._caches.synced:
             return Review(warnings=(_UNCHECKED,))
         snapshot = Snapshot.take(subject, self._caches)
         snapshot = replace(snapshot, objects={**snapshot.objects, **unheard})
-        return review(snapshot, neighbour_check=check)
+        return await self._beside(review, snapshot, neighbour_check=check)
+
+    async def _beside(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Do what may take longer than other requests should wait beside the event loop, without touching the caches.
+
+        One at a time: more would not be faster, and each holds an Experiment or two in memory.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*args, **kwargs))
 
     async def _read_through(self, subject: Subject) -> Mapping[ObjectRef, Object]:
         """Read what has not reached the caches: one apply may bring an Experiment and, just before, its Agent."""
@@ -155,8 +167,21 @@ class _Webhook:
         return None
 
 
+def _to_judge(asked: AdmissionRequest, options: Options) -> Subject | None:
+    """Find the Experiment that is asked about, if there is anything to say. Raises `pydantic.ValidationError`."""
+    obj, old = asked.obj, asked.old
+    if obj is None or asked.sub_resource or (old is not None and obj.get("spec") == old.get("spec")):
+        return None
+    subject = Subject.of(obj, options)
+    return None if subject.being_deleted else subject
+
+
 def _understood(body: bytes) -> AdmissionRequest:
     """Parse, or raise HTTPException. The parser has its own limits for nesting (200 levels) and length of numbers."""
+    try:
+        check_json(body.decode("latin-1"), max_values=_MAX_VALUES, max_depth=MAX_BYTES)
+    except TooMuch as error:
+        raise HTTPException(413, f"An AdmissionReview that {error} is not read.") from None
     try:
         return AdmissionReview.model_validate(from_json(body, allow_inf_nan=False)).request
     except ValidationError as error:

@@ -16,9 +16,10 @@ from api.dependencies import AppState, State, require_experiment, require_filled
 from api.experiments.children import children
 from api.experiments.listing import ListQuery, find, page
 from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, summary
-from api.http.etag import answer, conditional, stale
+from api.http.etag import Stale, answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import documented
+from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
 from experiments.models import parse_status
 from experiments.plan import plan
@@ -69,19 +70,24 @@ async def list_experiments_of_namespace(
 )
 async def get_experiment(request: Request, namespace: Namespace, name: Name, state: State) -> Response:
     obj = require_experiment(state.caches, namespace, name)
+    snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
+    return await state.beside(_detail, request, snapshot, state.runs, stale(state.caches))
+
+
+def _detail(request: Request, snapshot: Snapshot, runs: Runs, age: Stale | None) -> Response:
+    obj = snapshot.subject.obj
     status = parse_status(obj)
     resolved = status.condition(ConditionType.AGENT_RESOLVED)
-    made = plan(Snapshot.take(Subject.of(obj, state.options), state.caches))
     detail = ExperimentDetail(
-        **dict(summary(obj, state.runs)),
+        **dict(summary(obj, runs)),
         spec=_without_depths(obj.get("spec") or {}),
         conditions=status.conditions,
         agent_url_from=AgentUrlSource(reason=resolved.reason, message=resolved.message) if resolved else None,
         generated_resources=status.generated_resources,
-        children=list(children(made)),
-        stale=stale(state.caches),
+        children=list(children(plan(snapshot))),
+        stale=age,
     )
-    return answer(request, detail, detail.stale)
+    return answer(request, detail, age)
 
 
 def _list(request: Request, objects: Iterable[Object], query: ListQuery, state: AppState) -> Response:

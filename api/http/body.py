@@ -1,5 +1,8 @@
 """How long the body of a request may be. `server.serving` puts it around all else.
 
+A few megabytes of JSON become a hundred in memory, so only who expects an Experiment takes so much, and counts the
+values in it before it is parsed.
+
 Starlette's own limit would answer in plain text, where a client of the api expects a problem.
 """
 
@@ -8,8 +11,10 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY_BYTES = 3 * 1024 * 1024
-"""What an API server takes, so that no Experiment is longer."""
+from experiments.limits import MAX_BYTES
+
+_WITH_EXPERIMENT = ("/plan", "/validate")
+_MAX_OTHER_BYTES = 64 * 1024
 
 
 class BodyLimit:
@@ -19,14 +24,14 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        received = 0
+        received, limit = 0, MAX_BYTES if scope.get("path", "").endswith(_WITH_EXPERIMENT) else _MAX_OTHER_BYTES
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise HTTPException(413, f"A body of more than {MAX_BODY_BYTES:,} bytes is not read.")
+            if received > limit:
+                raise HTTPException(413, f"A body of more than {limit:,} bytes is not read.")
             return message
 
         await self._app(scope, limited, send)

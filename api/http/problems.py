@@ -105,7 +105,7 @@ class NotGenerated(Refusal):
 
 
 class TooLarge(Refusal):
-    """The body has more than 3 MiB."""
+    """The body has more than 3 MiB or, where no Experiment is sent, more than 64 KiB."""
 
     status = 413
     title = "Too large"

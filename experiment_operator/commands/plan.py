@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from difflib import unified_diff
+from itertools import takewhile
 from typing import Any
 
 from experiment_operator.commands.api_client import ApiError, Remote, ask
@@ -15,6 +17,7 @@ from experiments.names import APPLIED
 
 _SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
 _MAX_LINES = 20
+_MAX_MATCHED_LINES = 2000
 
 
 def plan(settings: Plan) -> int:
@@ -30,10 +33,9 @@ async def _plan(settings: Plan, api: Remote, out: Printer) -> int:
         return 2
     fine = True
     for document in found:
-        if isinstance(document.content, dict) and isinstance(document.content.get("metadata"), dict):
-            document.content["metadata"].setdefault("namespace", api.namespace)
+        content = json.dumps(_in_namespace(document.content, api.namespace), ensure_ascii=False, separators=(",", ":"))
         try:
-            answer = await api.post("/plan", json.dumps(document.content).encode())
+            answer = await api.post("/plan", content.encode())
         except ApiError as error:
             raise ApiError(f"{document.where}: {error}") from None
         fine = fine and not answer["refusals"] and not answer["problems"]
@@ -42,6 +44,13 @@ async def _plan(settings: Plan, api: Remote, out: Printer) -> int:
         else:
             out.document(answer)
     return 0 if fine else 1
+
+
+def _in_namespace(content: Any, namespace: str) -> Any:
+    """Put that namespace where it names none, as `kubectl` does."""
+    if not isinstance(content, dict) or not isinstance(content.get("metadata"), dict):
+        return content
+    return {**content, "metadata": {"namespace": namespace, **content["metadata"]}}
 
 
 def print_plan(plan: dict[str, Any], out: Printer) -> None:
@@ -75,11 +84,29 @@ def _print_difference(field: dict[str, Any], out: Printer) -> None:
         out.line(f"      {field['path']}: ", (before[0], "red"), " → ", (after[0], "green"))
         return
     out.line(f"      {field['path']}:")
-    changed = [line for line in unified_diff(before, after, n=0, lineterm="") if line[:2] not in {"--", "++", "@@"}]
+    changed = _changed_lines(before, after)
     for line in changed[:_MAX_LINES]:
         out.line((f"        {line}", "red" if line[0] == "-" else "green"))
     if len(changed) > _MAX_LINES:
         out.line(f"        … and {len(changed) - _MAX_LINES} lines more")
+
+
+def _changed_lines(before: list[str], after: list[str]) -> list[str]:
+    """Mark lines with `-` or `+`. To match thousands of lines takes longer than anybody waits for twenty of them."""
+    same = _common(before, after)
+    before, after = before[same:], after[same:]
+    same = _common(reversed(before), reversed(after))
+    before, after = before[: len(before) - same], after[: len(after) - same]
+    if len(before) + len(after) > _MAX_MATCHED_LINES:
+        shown = _MAX_LINES // 2
+        removed, added = [f"-{line}" for line in before], [f"+{line}" for line in after]
+        return [*removed[:shown], *added[:shown], *removed[shown:], *added[shown:]]
+    return [line for line in unified_diff(before, after, n=0, lineterm="") if line[:2] not in {"--", "++", "@@"}]
+
+
+def _common(before: Iterable[str], after: Iterable[str]) -> int:
+    """Count the lines they have in common before they differ."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
 
 
 def _lines(value: Any) -> list[str]:
