@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zoneinfo
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,11 +54,38 @@ def test_a_time_zone_that_exists(zone: str) -> None:
     check_schedule(Schedule(cron="0 6 * * *", timezone=zone))
 
 
-@pytest.mark.parametrize("zone", ["Europe/Atlantis", "Berlin", "Europe", "MESZ"])
+NO_ZONES = [
+    *("Europe/Atlantis", "Berlin", "Europe", "MESZ", "europe/berlin", "utc", "Local"),
+    # Files of that name lie where machines have their time zones.
+    *("localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC", "leapseconds"),
+]
+
+
+@pytest.mark.parametrize("zone", NO_ZONES)
 def test_one_that_does_not(zone: str) -> None:
     with pytest.raises(InvalidSchedule) as error:
         check_schedule(Schedule(cron="0 6 * * *", timezone=zone))
     assert str(error.value) == f"spec.schedule.timezone: there is no time zone '{zone}'."
+
+
+def test_what_the_machine_has_does_not_matter(tmp_path: Path) -> None:
+    """Some have none at all, and some have their own."""
+    berlin = resources.files("tzdata").joinpath("zoneinfo/Europe/Berlin").read_bytes()
+    (tmp_path / "Ours").write_bytes(berlin)
+    zoneinfo.reset_tzpath(to=[tmp_path])
+    try:
+        with pytest.raises(InvalidSchedule):
+            check_schedule(Schedule(cron="0 6 * * *", timezone="Ours"))
+        check_schedule(Schedule(cron="0 6 * * *", timezone="Europe/Berlin"))
+    finally:
+        zoneinfo.reset_tzpath()
+
+
+def test_every_name_of_the_database_is_one() -> None:
+    zones = resources.files("tzdata").joinpath("zones").read_text().split()
+    for zone in set(zones) - {"Factory"}:
+        check_schedule(Schedule(cron="0 6 * * *", timezone=zone))
+    assert len(zones) > 500
 
 
 def test_a_schedule_is_in_the_workflow(world: Any) -> None:
