@@ -51,6 +51,7 @@ class Reason(StrEnum):
     TEMPLATE_MISSING = "TemplateMissing"
     TEMPLATE_MISMATCH = "TemplateMismatch"
     EXPRESSION_REFUSED = "ExpressionRefused"
+    VALUE_REFUSED = "ValueRefused"
     TESTKUBE_MISSING = "TestkubeMissing"
     NAME_CONFLICT = "NameConflict"
     CHILD_TERMINATING = "ChildTerminating"

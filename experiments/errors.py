@@ -7,11 +7,12 @@
     │   ├── InvalidExpression      `spec.env` holds an expression that Testkube cannot evaluate
     │   ├── ExperimentTooLarge     experiment.json does not fit into a ConfigMap
     │   └── AgentWithoutA2A        the Agent speaks protocols, but not the one evaluations use
-    └── Retryable                    time or another object helps: the run stays open and looks again
+    └── Retryable                  time or another object helps: the run stays open and looks again
         ├── GatewayMissing         the AiGateway does not exist
         ├── TemplateMissing        a phase template does not exist
         ├── TemplateMismatch       a phase template does not take a parameter that the phase cannot do without
         ├── ExpressionRefused      a value from another object holds `{{`, which Testkube would evaluate
+        ├── ValueRefused           a value from another object is none that the field it stands for may have
         ├── TestkubeMissing        Testkube's CRDs are not installed
         ├── NameConflict           something else has the name of a child
         ├── ChildTerminating       a child is being deleted by somebody and has to be gone first
@@ -76,6 +77,9 @@ class TemplateMismatch(Retryable): ...
 
 
 class ExpressionRefused(Retryable): ...
+
+
+class ValueRefused(Retryable): ...
 
 
 class TestkubeMissing(Retryable):

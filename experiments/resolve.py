@@ -1,16 +1,19 @@
 """What the objects around an Experiment come to: agent URL, the judge's gateway, OTLP endpoint, template parameters.
 
 Pure look-ups in a snapshot. A missing Agent has an answer (its Service's name); a missing gateway or template has not.
+What these objects say is held to the rules of the field of an Experiment that it stands for: nobody else checks it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from experiments.errors import AgentWithoutA2A, ExpressionRefused, GatewayMissing, TemplateMissing
-from experiments.models import ExperimentSpec
+from pydantic import Field, TypeAdapter, ValidationError
+
+from experiments.errors import AgentWithoutA2A, ExpressionRefused, GatewayMissing, TemplateMissing, ValueRefused
+from experiments.models import DnsName, ExperimentSpec, Url, sentences
 from experiments.resources import AI_GATEWAY
 from experiments.snapshot import GATEWAY_NAMESPACE, OTEL_CONFIG, Snapshot
 from kube.objects import CONFIG_MAP, Object, ObjectRef
@@ -28,6 +31,12 @@ CONVEYED = {
 _AGENT_CARD = "/.well-known/agent-card.json"
 _AGENT_PORT = 8000
 _GATEWAY_PORT = 80
+
+_T = TypeVar("_T")
+_URL: TypeAdapter[str] = TypeAdapter(Url)
+_NAME: TypeAdapter[str] = TypeAdapter(DnsName)
+_PORT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(strict=True, ge=1, le=65535)])
+_MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +58,9 @@ class Judge:
 
 
 def agent_url(snapshot: Snapshot) -> AgentUrl:
-    """Find the URL at which the agent answers A2A. Raises `AgentWithoutA2A` or `ExpressionRefused`."""
+    """Find the URL at which the agent answers A2A. Raises `AgentWithoutA2A`, `ExpressionRefused` or `ValueRefused`."""
     found = _agent_url(snapshot)
-    refuse_expression(f"the URL of {snapshot.subject.agent}", found.url)
+    _hold(_URL, found.url, f"the URL of {snapshot.subject.agent}")
     return found
 
 
@@ -63,21 +72,23 @@ def _agent_url(snapshot: Snapshot) -> AgentUrl:
         if ref.resource in snapshot.unserved:
             return AgentUrl(url, False, "AgentRuntimeMissing", f"Agents are not served here; {url} is assumed.")
         return AgentUrl(url, False, "AgentNotFound", f"{ref} does not exist; {url} is assumed.")
-    if card := agent.get("status", {}).get("url"):
+    if card := _part(agent, "status", "url"):
         # The status holds the URL of the agent's card; evaluations need the base below which it lies.
-        url = card.removesuffix(_AGENT_CARD).rstrip("/")
+        url = str(card).removesuffix(_AGENT_CARD).rstrip("/")
         return AgentUrl(url, True, "AgentReady", f"{ref} answers at {url}.")
-    protocols: list[dict[str, Any]] = agent.get("spec", {}).get("protocols") or []
-    a2a = next((p for p in protocols if p.get("type") == "A2A"), None)
+    found = _part(agent, "spec", "protocols")
+    protocols = found if isinstance(found, list) else []
+    a2a = next((p for p in protocols if _part(p, "type") == "A2A"), None)
     if protocols and a2a is None:
-        spoken = ", ".join(sorted({str(p.get("type")) for p in protocols}))
+        spoken = ", ".join(sorted({str(_part(p, "type")) for p in protocols}))
         raise AgentWithoutA2A(f"{ref} speaks {spoken}; an evaluation needs A2A.")
     if (last := _last_known(snapshot)) is not None:
         return AgentUrl(last, True, "AgentNotReady", f"{ref} is not ready; its last known URL {last} is kept.")
     if a2a is None:
         url = f"{_service(ref)}:{_AGENT_PORT}"
         return AgentUrl(url, False, "AgentNotReady", f"{ref} names neither URL nor protocol; {url} is assumed.")
-    url = f"{_service(ref)}:{a2a.get('port') or _AGENT_PORT}{(a2a.get('path') or '').rstrip('/')}"
+    port = _hold(_PORT, a2a.get("port") or _AGENT_PORT, f"the port of A2A of {ref}")
+    url = f"{_service(ref)}:{port}{str(a2a.get('path') or '').rstrip('/')}"
     return AgentUrl(url, True, "AgentSpec", f"{ref} is not ready; its spec says {url}.")
 
 
@@ -91,7 +102,7 @@ def _last_known(snapshot: Snapshot) -> str | None:
 
 
 def judge(snapshot: Snapshot) -> Judge:
-    """Find the AiGateway through which the judge's model is reached. Raises `GatewayMissing` where one is named.
+    """Find the AiGateway through which the judge's model is reached. Raises `GatewayMissing` or `ValueRefused`.
 
     Named in the spec, it is looked for in the namespace of the reference or, without one, in the Experiment's own and
     then in `ai-gateway`. Else it is the one that the Agent's status names, or the first of `ai-gateway`, as upstream.
@@ -118,27 +129,30 @@ def judge(snapshot: Snapshot) -> Judge:
 
 
 def _judge(snapshot: Snapshot, ref: ObjectRef, why: str) -> Judge:
-    port = (snapshot.get(ref) or {}).get("spec", {}).get("port") or _GATEWAY_PORT
+    port = _hold(_PORT, _part(snapshot.get(ref), "spec", "port") or _GATEWAY_PORT, f"spec.port of {ref}")
     return Judge(f"{_service(ref)}:{port}", f"The judge is reached through {ref}, {why}.")
 
 
 def _gateway_of_agent(snapshot: Snapshot) -> ObjectRef | None:
     agent = snapshot.subject.agent
-    found = (snapshot.get(agent) or {}).get("status", {}).get("aiGatewayRef") or {}
-    return (
-        ObjectRef(AI_GATEWAY, found.get("namespace") or agent.namespace, found["name"]) if found.get("name") else None
-    )
+    named = _part(snapshot.get(agent), "status", "aiGatewayRef")
+    if not (name := _part(named, "name")):
+        return None
+    namespace, what = _part(named, "namespace") or agent.namespace, f"status.aiGatewayRef of {agent}"
+    return ObjectRef(AI_GATEWAY, _hold(_NAME, namespace, what), _hold(_NAME, name, what))
 
 
 def otlp_endpoint(snapshot: Snapshot) -> str | None:
-    """Find where telemetry goes: the spec, or the first `otel-config` that says so. Raises `ExpressionRefused`."""
+    """Find where telemetry goes: the spec, or the first `otel-config` that says so.
+
+    Raises `ExpressionRefused` or `ValueRefused`.
+    """
     spec = snapshot.subject.spec
     if spec and spec.otlp_endpoint:
         return spec.otlp_endpoint
     for ref in snapshot.subject.otel_configs:
-        if endpoint := ((snapshot.get(ref) or {}).get("data") or {}).get(OTLP_VARIABLE, "").strip():
-            refuse_expression(f"{OTLP_VARIABLE} of {ref}", endpoint)
-            return str(endpoint)
+        if endpoint := str(_part(snapshot.get(ref), "data", OTLP_VARIABLE) or "").strip():
+            return _hold(_URL, endpoint, f"{OTLP_VARIABLE} of {ref}")
     return None
 
 
@@ -157,8 +171,8 @@ def is_observed(snapshot: Snapshot, spec: ExperimentSpec, endpoint: str | None) 
     source = own.value_from.config_map_key_ref
     if source is None or source.name != OTEL_CONFIG:
         return True
-    config = snapshot.get(ObjectRef(CONFIG_MAP, snapshot.subject.placement.namespace, OTEL_CONFIG)) or {}
-    return bool((config.get("data") or {}).get(source.key))
+    config = snapshot.get(ObjectRef(CONFIG_MAP, snapshot.subject.placement.namespace, OTEL_CONFIG))
+    return bool(_part(config, "data", source.key))
 
 
 def template_parameters(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
@@ -209,7 +223,10 @@ def _templates(snapshot: Snapshot) -> dict[ObjectRef, Object]:
 
 
 def _declared(template: Object) -> dict[str, Any]:
-    return (template.get("spec") or {}).get("config") or {}
+    declared = _part(template, "spec", "config")
+    if not isinstance(declared, dict):
+        return {}
+    return {name: each if isinstance(each, dict) else {} for name, each in declared.items()}
 
 
 def _environment_names(part: Any) -> Iterator[str]:
@@ -225,10 +242,25 @@ def _environment_names(part: Any) -> Iterator[str]:
                 yield from _environment_names(value)
 
 
-def refuse_expression(what: str, value: str) -> None:
-    """Refuse `{{`: Testkube evaluates `{{ }}` in configuration, in several rounds, so that no escape survives."""
-    if "{{" in value:
+def _hold(rule: TypeAdapter[_T], value: Any, what: str) -> _T:
+    """Hold a value to the rule of the field it stands for. Raises `ExpressionRefused` or `ValueRefused`.
+
+    Testkube evaluates `{{ }}` in configuration, in several rounds, so that no escape survives.
+    """
+    if isinstance(value, str) and "{{" in value:
         raise ExpressionRefused(f"{what} holds '{{{{', which Testkube would evaluate: {value}")
+    try:
+        return rule.validate_python(value)
+    except ValidationError as error:
+        said = sentences(error)[0].partition(": ")[2]
+        raise ValueRefused(f"{what}: {said}: {repr(value)[:_MAX_SHOWN]}") from None
+
+
+def _part(value: Any, *path: str) -> Any:
+    """Return what lies there in an object of any shape, or None."""
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _service(ref: ObjectRef) -> str:

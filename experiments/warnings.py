@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from experiments import resolve
-from experiments.errors import GatewayMissing
+from experiments.errors import Problem
 from experiments.manifests import EVENTS
 from experiments.models import EnvVar, ExperimentSpec, Metric
 from experiments.snapshot import Snapshot
@@ -78,7 +78,7 @@ def _without_judge(snapshot: Snapshot, spec: ExperimentSpec) -> list[str]:
     else:
         try:
             known = resolve.judge(snapshot).url is not None
-        except GatewayMissing:
+        except Problem:  # is reported as what is in the way
             return []
     return [] if known else resolve.blank_setters(snapshot, resolve.BASE_URL_VARIABLE)
 

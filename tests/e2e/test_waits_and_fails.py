@@ -19,6 +19,22 @@ async def test_a_missing_gateway_is_waited_for(world):
     assert len(await world.closed_runs(1)) == 1, "it was the same run"
 
 
+async def test_an_endpoint_that_is_none_reaches_no_phase_and_is_waited_for(world):
+    await world.otel_config("http://otel:4318\nHTTP_PROXY=http://elsewhere")
+    await world.create()
+    status = await world.reported(reason="ValueRefused")
+    said = status.condition("WorkflowReady").message
+    assert said.startswith(
+        f"OTEL_EXPORTER_OTLP_ENDPOINT of ConfigMap {world.namespace}/otel-config: must be an http://"
+    )
+    assert await world.get(world.places().test_workflow) is None
+
+    await world.otel_config("http://otel:4318")
+    await world.reported()
+    container = (await world.kube.get(world.places().test_workflow))["spec"]["container"]
+    assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel:4318"} in container["env"]
+
+
 async def test_an_agent_without_a2a_fails_the_run_with_the_reason_as_its_type(world):
     await world.agent(protocols=[{"type": "OpenAI", "port": 8000}])
     await world.create()

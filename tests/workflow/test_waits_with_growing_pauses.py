@@ -24,6 +24,7 @@ WAITED_FOR = [
     "TemplateMissing",
     "TestkubeMissing",
     "TestkubeUnavailable",
+    "ValueRefused",
 ]
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 
