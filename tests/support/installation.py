@@ -43,7 +43,7 @@ class Installation:
 
     async def as_in_git(self, *command: str) -> None:
         """`as_in_git("diff")`: all of it, as tools have it that apply server-side. Raises KubectlError."""
-        await self._do(self._objects, *command, "--server-side", "--field-manager=gitops")
+        await self._do(self._objects, *command, "--server-side", "--force-conflicts", "--field-manager=gitops")
 
     async def remove(self) -> None:
         await self._do([obj for obj in self._objects if obj["kind"] != "CustomResourceDefinition"], "delete")
