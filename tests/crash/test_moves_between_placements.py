@@ -34,8 +34,9 @@ async def elsewhere(cluster, kube):
 
 async def test_beside_each_experiment(world, serve, experiments):
     await _settled_in(world, serve, experiments, OWN_NAMESPACE)
-    await world.cluster.kubectl("delete", "exp", "with-trigger", "-n", world.namespace)
-    await _is_gone(world, experiments["with-trigger"])
+    async with serve(world.options):
+        await world.cluster.kubectl("delete", "exp", "with-trigger", "-n", world.namespace)
+        await _is_gone(world, experiments["with-trigger"])
 
 
 async def test_from_one_namespace_to_another(world, serve, experiments, elsewhere):
@@ -67,14 +68,13 @@ async def _settled_in(world, serve, experiments, testkube_namespace):
 async def _is_placed(world, name, uid):
     config_map, workflow, trigger = world.places(name).children
     wanted = [config_map, workflow] if name == "without-trigger" else [config_map, workflow, trigger]
-    finalizers = [] if world.places(name).owned else [FINALIZER]
 
     async def found():
         experiment = await world.kube.get(world.ref(name))
         resources = [(r["kind"], r["namespace"], r["name"]) for r in experiment["status"]["generatedResources"]]
         return await world.children_of(uid), resources, experiment["metadata"].get("finalizers", [])
 
-    told = wanted, [(ref.resource.kind, ref.namespace, ref.name) for ref in wanted], finalizers
+    told = wanted, [(ref.resource.kind, ref.namespace, ref.name) for ref in wanted], [FINALIZER]
     await world.reported(name)
     await world.until(found, lambda answer: answer == told)
 

@@ -16,7 +16,7 @@ from experiments.names import CHILD_SUFFIXES, UID_LABEL, Placement, placement
 from experiments.options import Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT
 from kube.client import KubeClient
-from kube.errors import NotFoundError
+from kube.errors import NotFoundError, NotServedError
 from kube.objects import CONFIG_MAP, EVENT, Object, ObjectRef, Resource, ref_of
 from localcluster import LocalCluster
 from support.polling import until
@@ -33,15 +33,19 @@ async def new_namespace(kube: KubeClient, prefix: str) -> str:
 
 
 async def remove_experiments(kube: KubeClient) -> None:
-    """Delete all Experiments of the cluster by force, where nobody is there who would clean up after them."""
+    """Delete all Experiments of the cluster and their children by force, where nobody is there who would do it."""
 
-    async def remove(obj: Object) -> None:
-        ref = ref_of(EXPERIMENT, obj)
+    async def remove(resource: Resource, obj: Object) -> None:
+        ref = ref_of(resource, obj)
         with suppress(NotFoundError):
-            await kube.merge_patch(ref, {"metadata": {"finalizers": None}})
+            if obj["metadata"].get("finalizers"):
+                await kube.merge_patch(ref, {"metadata": {"finalizers": None}})
             await kube.delete(ref, uid=obj["metadata"]["uid"])
 
-    await asyncio.gather(*map(remove, await kube.list(EXPERIMENT)))
+    for resource in (EXPERIMENT, *CHILD_SUFFIXES):
+        selector = "" if resource == EXPERIMENT else UID_LABEL
+        with suppress(NotServedError):  # a test may have taken the kind away
+            await asyncio.gather(*(remove(resource, obj) for obj in await kube.list(resource, label_selector=selector)))
 
 
 class World:
