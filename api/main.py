@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -46,16 +45,9 @@ async def run_api(
             needs("api", caches.missing)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(caches.run())
-                tasks.create_task(_freeze_gc(caches))
+                tasks.create_task(caches.freeze())
                 if beside:
                     tasks.create_task(beside(caches))
-
-
-async def _freeze_gc(caches: Caches) -> None:
-    """Spare what is cached from garbage collection: to walk through it would keep all requests waiting for 100 ms."""
-    await caches.wait_synced()
-    gc.collect()
-    gc.freeze()
 
 
 def _access(client: KubeClient, config: ApiConfig) -> Access:

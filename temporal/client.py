@@ -6,12 +6,14 @@ The watcher starts runs for what it sees, the api for what a person asks. What a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
+from temporalio.converter import CompositePayloadConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import HttpConnectProxyConfig
 
@@ -27,6 +29,18 @@ Start = Callable[[Target, WakeSignal], Awaitable[str]]
 _DEFAULT_ADDRESS = "localhost:7233"
 _RPC_TIMEOUT = timedelta(seconds=10)
 
+_CONVERTERS = tuple(PydanticPayloadConverter().converters.values())
+
+
+class _PayloadConverter(CompositePayloadConverter):
+    """Convert as pydantic's does, with the types that it knows in common.
+
+    The SDK makes a converter for each workflow, and pydantic's own learns the types anew each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(*_CONVERTERS)
+
 
 async def connect(*, lazy: bool) -> Client:
     """Connect by Temporal's own settings (TEMPORAL_ADDRESS, …). A lazy client connects when it is first used.
@@ -37,7 +51,7 @@ async def connect(*, lazy: bool) -> Client:
     return await Client.connect(
         **chosen,
         http_connect_proxy_config=_proxy_to(chosen["target_host"]),
-        data_converter=pydantic_data_converter,
+        data_converter=replace(pydantic_data_converter, payload_converter_class=_PayloadConverter),
         lazy=lazy,
         interceptors=_interceptors(),
     )

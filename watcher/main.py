@@ -57,7 +57,7 @@ async def run_watcher(
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(caches.run())
         needs("watcher", caches.missing)
-        await caches.wait_synced()
+        await caches.freeze()
         log.info("watcher is ready")
         await (lease.lead(dispatch) if lease else dispatch())
 

@@ -44,7 +44,7 @@ async def run_worker(
     async with asyncio.TaskGroup() as tasks:
         caching = tasks.create_task(caches.run())
         needs("worker", caches.missing)
-        await caches.wait_synced()
+        await caches.freeze()
         steps = Activities(client, caches, options, testkube).all()
         worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox, version=version)
         log.info("worker is ready", task_queue=task_queue)
