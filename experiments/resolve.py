@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -196,7 +197,7 @@ def template_setters(snapshot: Snapshot, variable: str) -> dict[str, set[str]]:
     return {
         ref.name: {*_declared(template)}
         for ref, template in _templates(snapshot).items()
-        if variable in _environment_names(template.get("spec"))
+        if variable in _read(template).environment
     }
 
 
@@ -206,7 +207,7 @@ def blank_setters(snapshot: Snapshot, variable: str) -> list[str]:
     return [
         ref.name
         for ref, template in _templates(snapshot).items()
-        if variable in _environment_names(template.get("spec"))
+        if variable in _read(template).environment
         and (found := [declared for name, declared in _declared(template).items() if name in conveying])
         and not any((declared or {}).get("default") for declared in found)
     ]
@@ -223,10 +224,43 @@ def _templates(snapshot: Snapshot) -> dict[ObjectRef, Object]:
 
 
 def _declared(template: Object) -> dict[str, Any]:
-    declared = _part(template, "spec", "config")
-    if not isinstance(declared, dict):
-        return {}
-    return {name: each if isinstance(each, dict) else {} for name, each in declared.items()}
+    return _read(template).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What plans read of one: its parameters, and the environment variables that its steps set."""
+
+    parameters: dict[str, Any]
+    environment: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Same:
+    """An object of the cluster, which is the same as itself alone: nobody changes it once it is read."""
+
+    spec: Any
+
+    def __hash__(self) -> int:
+        return id(self.spec)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.spec is self.spec
+
+
+def _read(template: Object) -> _Template:
+    return _read_once(_Same(template.get("spec")))
+
+
+@lru_cache(maxsize=256)
+def _read_once(template: _Same) -> _Template:
+    """Walk through a template, which may be large, no more often than there are templates, not Experiments."""
+    declared = _part(template.spec, "config")
+    parameters = declared.items() if isinstance(declared, dict) else ()
+    return _Template(
+        {name: each if isinstance(each, dict) else {} for name, each in parameters},
+        frozenset(map(str, _environment_names(template.spec))),
+    )
 
 
 def _environment_names(part: Any) -> Iterator[str]:

@@ -8,11 +8,11 @@ does not stand for is reached by its Service's name, and no object has a uid, so
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from experiment_operator.commands.files import STDIN, read
 from experiment_operator.resources import TEMPLATES
@@ -27,9 +27,12 @@ from experiments.snapshot import Snapshot, Subject
 from experiments.yaml import Document
 from kube.objects import Object, ObjectRef, Resource
 
+_MAX_NAMED = 20
+
 
 class _TemplateSpec(BaseModel):
-    config: dict[str, dict[str, Any] | None] | None = None
+    # Each Experiment is compared with each parameter, and nobody declares so many.
+    config: Annotated[dict[str, dict[str, Any] | None], Field(max_length=200)] | None = None
 
 
 class _Template(BaseModel):
@@ -42,25 +45,25 @@ class _Template(BaseModel):
 def render(settings: Render) -> int:
     """Print all or, where anything is wrong with the files, only what, to standard error. Returns the exit code."""
     problems: list[str] = []
-    templates = list(_templates(settings.templates or sorted(TEMPLATES.glob("*.yaml")), problems))
+    templates = _by_name(_templates(settings.templates or sorted(TEMPLATES.glob("*.yaml")), problems))
     all_read = not problems
     experiments = list(_experiments(settings.files, problems))
     if not experiments and not problems:
         problems.append(f"{', '.join(map(str, settings.files))}: no Experiment in there")
-    plans = [(where, plan(_snapshot(obj, templates, settings))) for where, obj in experiments]
-    problems += [
-        f"{where}, {_sentence(problem)}"
-        for where, made in plans
-        for problem in made.problems
-        if all_read or not isinstance(problem, TemplateMissing)
-    ]
+    remarks: list[str] = []
+    manifests: list[Object] = []
+    for where, obj in experiments:
+        made = plan(_snapshot(obj, templates, settings))
+        found = [each for each in made.problems if all_read or not isinstance(each, TemplateMissing)]
+        problems += [f"{where}, {_sentence(problem)}" for problem in found]
+        remarks += [f"{where}: {remark}" for remark in _remarks(made)]
+        manifests += made.manifests
     if problems:
         print("\n".join(problems), file=sys.stderr)
         return 2
-    for where, made in plans:
-        for remark in _remarks(made):
-            print(f"{where}: {remark}", file=sys.stderr)
-    print(documents.write(manifest for _, made in plans for manifest in made.manifests), end="")
+    if remarks:
+        print("\n".join(remarks), file=sys.stderr)
+    print(documents.write(manifests), end="")
     return 0
 
 
@@ -105,7 +108,15 @@ def _of(resource: Resource, files: Iterable[Path], problems: list[str]) -> Itera
             yield document
 
 
-def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> Snapshot:
+def _by_name(templates: Iterable[Object]) -> dict[tuple[str, str], tuple[int, Object]]:
+    """Index them by namespace and name, with their order: of two that mean the same, the later one counts."""
+    found = ((template["metadata"], number, template) for number, template in enumerate(templates))
+    return {(meta.get("namespace") or "", meta["name"]): (number, template) for meta, number, template in found}
+
+
+def _snapshot(
+    experiment: Object, templates: Mapping[tuple[str, str], tuple[int, Object]], settings: Render
+) -> Snapshot:
     """Assume a cluster. A template without a namespace is wherever Testkube reads, as with `kubectl apply -n`."""
     subject = Subject.of(experiment, settings.options)
     assumed: dict[ObjectRef, Object] = {}
@@ -115,10 +126,10 @@ def _snapshot(experiment: Object, templates: list[Object], settings: Render) -> 
         assumed[subject.agent] = {"status": {"url": settings.agent_url}}
     if settings.otlp_endpoint:
         assumed[subject.otel_configs[0]] = {"data": {OTLP_VARIABLE: settings.otlp_endpoint}}
-    for template in templates:
-        meta = template["metadata"]
-        namespace = meta.get("namespace") or subject.placement.namespace
-        assumed[ObjectRef(TEST_WORKFLOW_TEMPLATE, namespace, meta["name"])] = template
+    for ref in (each for each in subject.dependencies if each.resource == TEST_WORKFLOW_TEMPLATE):
+        here = (templates.get((namespace, ref.name)) for namespace in (ref.namespace, ""))
+        if known := max((each for each in here if each), default=None, key=lambda each: each[0]):
+            assumed[ref] = known[1]
     return Snapshot(subject, {ref: {"metadata": {}, **obj} for ref, obj in assumed.items()})
 
 
@@ -138,5 +149,7 @@ def _remarks(made: Plan) -> Iterator[str]:
     if spec and spec.suspend:
         yield "spec.suspend is true: nothing is applied"
     if made.unfilled:
-        yield f"nobody sets these parameters of templates, which have no default: {', '.join(made.unfilled)}"
+        names, more = ", ".join(made.unfilled[:_MAX_NAMED]), len(made.unfilled) - _MAX_NAMED
+        words = f"{names} and {more} more" if more > 0 else names
+        yield f"nobody sets these parameters of templates, which have no default: {words}"
     yield from map(str, made.warnings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -17,7 +18,7 @@ from experiments.errors import ExperimentTooLarge
 from experiments.experiment_json import experiment_json
 from experiments.limits import MAX_DOCUMENTS
 from experiments.models import ExperimentSpec, ExperimentStatus
-from support.amplified import MIB, READ, REFUSED, with_value
+from support.amplified import MIB, READ, REFUSED, experiment, with_value
 
 MEMORY = 150 * MIB
 # A process of its own, since the memory of the one that starts another counts as that one's. The limit is far above
@@ -33,13 +34,14 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def rendered(folder: Path, contents: Iterable[str]) -> tuple[int, list[list[str]], int]:
+def rendered(folder: Path, contents: Iterable[str], templates: str = "") -> tuple[int, list[list[str]], int]:
     """Exit code, standard error by file, and memory of a process that renders them all."""
     names = []
     for number, content in enumerate(contents):
         names.append(f"{number}.yaml")
         (folder / names[-1]).write_text(content, encoding="utf-8")
-    command = [sys.executable, "-c", MEASURED, *names]
+    (folder / "templates.yaml").write_text(templates, encoding="utf-8")
+    command = [sys.executable, "-c", MEASURED, *names, *(("--templates", "templates.yaml") if templates else ())]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     lines = done.stderr.splitlines()
     assert not [line for line in lines if not line[0].isdigit()]
@@ -66,6 +68,29 @@ def test_what_may_be_read_is_answered(tmp_path: Path, usual: int, way: str) -> N
     code, (lines,), memory = rendered(tmp_path, [READ[way]()])
     assert code == (2 if lines else 0)
     assert memory - usual < MEMORY
+
+
+def test_two_files_do_not_multiply(tmp_path: Path, usual: int) -> None:
+    """Each Experiment has to do with each template, and with each of its parameters and variables."""
+    phases = [f"{phase}-template" for phase in ("setup", "run", "evaluate", "publish", "visualize")]
+    config = {"agentUrl": {"type": "string"}, **{f"p{n}": {"type": "string"} for n in range(199)}}
+    steps = [{"run": {"env": [{"name": f"V{n}", "value": ""}]}} for n in range(2000)]
+    spec = {"config": config, "steps": steps}
+    many = [template(name, spec) for name in phases] + [template(f"other-{n}", {}) for n in range(900)]
+    variables = [{"name": f"V{n}", "value": "x"} for n in range(100)]
+    experiments = [{**experiment(env=variables), "metadata": {"name": f"e{n}"}} for n in range(300)]
+    code, (lines,), memory = rendered(
+        tmp_path, ["\n".join(map(json.dumps, experiments))], "\n".join(map(json.dumps, many))
+    )
+    assert code == 0
+    (told,) = {line.rpartition(" and ")[2] for line in lines if "nobody sets" in line}
+    assert told == "776 more"
+    assert memory - usual < MEMORY
+
+
+def template(name: str, spec: Any) -> Any:
+    head = {"apiVersion": "testworkflows.testkube.io/v1", "kind": "TestWorkflowTemplate"}
+    return {**head, "metadata": {"name": name}, "spec": spec}
 
 
 def test_a_file_without_end_is_not_read_to_it(render: Any) -> None:
