@@ -7,7 +7,7 @@ is enough (`serve`), in processes of their own where signals count (`start_proce
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from localcluster import LocalCluster
 from support.background import running
 from support.clusters import install_testkube
 from support.holding import HoldingClient
-from support.processes import ServiceProcess
+from support.processes import Start, processes
 from support.world import World, remove_experiments
 from watcher.main import run_watcher
 from worker.main import run_worker
@@ -74,18 +74,8 @@ async def holding(cluster: LocalCluster) -> AsyncIterator[HoldingClient]:
 
 
 @pytest.fixture
-async def start_process(
-    cluster: LocalCluster, tmp_path: Path, task_queue: str
-) -> AsyncIterator[Callable[..., Awaitable[ServiceProcess]]]:
+async def start_process(cluster: LocalCluster, tmp_path: Path, task_queue: str) -> AsyncIterator[Start]:
     """`await start_process("watcher", TESTKUBE_NAMESPACE=".")`; what still runs at the end of the test is killed."""
-    started: list[ServiceProcess] = []
     common = {**cluster.env(), "TEMPORAL_TASK_QUEUE": task_queue, "WORKFLOW_SANDBOX": "true"}
-
-    async def start(role: str, **environment: str) -> ServiceProcess:
-        log = tmp_path / f"{role}-{len(started)}.log"
-        started.append(await ServiceProcess.start(role, log, {**common, **environment}))
-        return started[-1]
-
-    yield start
-    for process in started:
-        await process.kill()
+    async with processes(common, tmp_path) as start:
+        yield start

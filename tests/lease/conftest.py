@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from kube.client import KubeClient
 from localcluster import LocalCluster
 from support.candidates import Candidates
-from support.processes import ServiceProcess
+from support.processes import Start, processes
 from support.world import World, remove_experiments
 
 
@@ -33,19 +34,9 @@ async def candidates(
 
 
 @pytest.fixture
-async def start_watcher(
-    cluster: LocalCluster, namespace: str, tmp_path: Path
-) -> AsyncIterator[Callable[[], Awaitable[ServiceProcess]]]:
-    """Each is a candidate for the Lease `leader` in the namespace of `candidates`."""
-    started: list[ServiceProcess] = []
+async def start_watcher(cluster: LocalCluster, namespace: str, tmp_path: Path) -> AsyncIterator[Start]:
+    """`await start_watcher()`: a candidate for the Lease `leader` in the namespace of `candidates`."""
     chosen = {"TEMPORAL_TASK_QUEUE": namespace, "TESTKUBE_NAMESPACE": "."}
     lease = {"LEADER_ELECT": "true", "LEASE_NAMESPACE": namespace, "LEASE_NAME": "leader"}
-
-    async def start() -> ServiceProcess:
-        log = tmp_path / f"watcher-{len(started)}.log"
-        started.append(await ServiceProcess.start("watcher", log, {**cluster.env(), **chosen, **lease}))
-        return started[-1]
-
-    yield start
-    for watcher in started:
-        await watcher.kill()
+    async with processes({**cluster.env(), **chosen, **lease}, tmp_path) as start:
+        yield partial(start, "watcher")

@@ -7,10 +7,11 @@ import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from support.polling import PATIENCE, until
 
@@ -96,3 +97,23 @@ class ServiceProcess:
         if self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
+
+
+Start: TypeAlias = Callable[..., Awaitable[ServiceProcess]]
+
+
+@asynccontextmanager
+async def processes(common: Mapping[str, str], directory: Path) -> AsyncIterator[Start]:
+    """Yield `await start("watcher", SETTING="value")`; what still runs when the block is left is killed."""
+    started: list[ServiceProcess] = []
+
+    async def start(role: str, **environment: str) -> ServiceProcess:
+        log = directory / f"{role}-{len(started)}.log"
+        started.append(await ServiceProcess.start(role, log, {**common, **environment}))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            await process.kill()
