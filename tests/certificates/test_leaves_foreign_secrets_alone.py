@@ -9,7 +9,7 @@ from kube.objects import SECRET
 from webhook.x509 import issue, pem
 
 
-async def test_until_it_is_gone(replicas):
+async def test_a_foreign_secret_is_left_alone_until_it_is_gone(replicas):
     issued = issue(replicas.hosts, timedelta(days=90))
     content = {"tls.crt": issued.certificate, "tls.key": issued.key, "ca.crt": pem(issued.authorities)}
     foreign = await replicas.kube.create(

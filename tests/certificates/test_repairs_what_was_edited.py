@@ -65,7 +65,7 @@ async def test_a_secret_that_was_deleted(replicas):
     assert before.authorities[0] in after.authorities
 
 
-async def test_while_no_replica_ran(replicas):
+async def test_what_was_edited_while_no_replica_ran_is_repaired(replicas):
     await replicas.configure()
     first = await replicas.start()
     await replicas.settled()

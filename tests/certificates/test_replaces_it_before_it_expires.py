@@ -9,7 +9,7 @@ from support.polling import until
 YEAR = timedelta(days=365)
 
 
-async def test_again_and_again(replicas):
+async def test_a_certificate_is_replaced_again_and_again(replicas):
     await replicas.configure()
     await replicas.start(valid=timedelta(seconds=30), renew_before=timedelta(seconds=29), overlap=timedelta(0))
     issued = await replicas.settled()

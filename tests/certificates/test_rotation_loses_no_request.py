@@ -41,7 +41,7 @@ async def listen():
         await runner.cleanup()
 
 
-async def test_while_certificates_change(replicas, listen):
+async def test_no_request_is_lost_while_certificates_change(replicas, listen):
     replica = await replicas.start(
         valid=timedelta(seconds=60),
         renew_before=timedelta(seconds=57),

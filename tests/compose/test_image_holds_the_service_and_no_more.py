@@ -29,7 +29,7 @@ def _python(image, code):
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def test_it_says_what_it_is(inspected):
+def test_the_image_says_what_it_is(inspected):
     config = inspected["Config"]
     assert config["Entrypoint"] == ["experiment-operator"]
     assert config["User"] == "65532:65532"

@@ -21,7 +21,7 @@ def as_in_the_container(empty_cluster, monkeypatch):
 
 
 @pytest.mark.usefixtures("as_in_the_container")
-async def test_installs_and_keeps(empty_cluster):
+async def test_the_step_install_makes_the_sample_and_respects_its_deletion(empty_cluster):
     async def names(kind, namespace):
         return (await empty_cluster.kubectl("get", kind, "-n", namespace, "-o", "name")).split()
 

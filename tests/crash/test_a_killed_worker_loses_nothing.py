@@ -149,7 +149,7 @@ async def test_of_a_deleted_experiment_nothing_is_left(cases, point):
 
 
 @pytest.mark.parametrize("point", [*ELSEWHERE, *BESIDE, *DELETION], ids=str)
-async def test_it_was_one_run(cases, point):
+async def test_a_killed_worker_and_the_next_were_one_run(cases, point):
     case = cases[point]
     runs = await case.world.closed_runs(2 if point in DELETION else 1, case.name)
     assert runs[0].status == WorkflowExecutionStatus.COMPLETED

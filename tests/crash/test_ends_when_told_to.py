@@ -13,14 +13,14 @@ READY = {
 NOWHERE = "127.0.0.1:1"
 
 
-async def test_at_rest(start_process):
+async def test_sigterm_ends_each_role_at_rest(start_process):
     started = {role: await start_process(role) for role in READY}
     await asyncio.gather(*(started[role].says(line) for role, lines in READY.items() for line in lines))
     codes = await asyncio.gather(*(process.end(signal.SIGTERM) for process in started.values()))
     assert dict(zip(started, codes, strict=True)) == dict.fromkeys(READY, 0)
 
 
-async def test_with_runs_in_hand(world, start_process, serve):
+async def test_sigterm_ends_the_service_with_runs_in_hand(world, start_process, serve):
     """Some are in the middle of their steps, and one waits, which goes on elsewhere."""
     busy = await start_process("all")
     await world.create("waiting", aiGatewayRef={"name": "judge", "namespace": world.namespace})
@@ -34,7 +34,7 @@ async def test_with_runs_in_hand(world, start_process, serve):
         await world.closed_runs(1, "waiting")
 
 
-async def test_while_neither_temporal_nor_the_api_server_can_be_reached(start_process, cluster, tmp_path):
+async def test_sigterm_ends_the_service_while_it_can_reach_nothing(start_process, cluster, tmp_path):
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(cluster.kubeconfig.read_text().replace(cluster.api_url, f"https://{NOWHERE}"))
     waiting = await start_process("all", TEMPORAL_ADDRESS=NOWHERE, KUBECONFIG=str(kubeconfig))

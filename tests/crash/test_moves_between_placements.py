@@ -32,25 +32,25 @@ async def elsewhere(cluster, kube):
     return name
 
 
-async def test_beside_each_experiment(world, serve, experiments):
+async def test_children_beside_each_experiment_go_with_it(world, serve, experiments):
     await _settled_in(world, serve, experiments, OWN_NAMESPACE)
     async with serve(world.options):
         await world.cluster.kubectl("delete", "exp", "with-trigger", "-n", world.namespace)
         await _is_gone(world, experiments["with-trigger"])
 
 
-async def test_from_one_namespace_to_another(world, serve, experiments, elsewhere):
+async def test_children_move_from_one_namespace_to_another(world, serve, experiments, elsewhere):
     await _settled_in(world, serve, experiments, "testkube")
     await _settled_in(world, serve, experiments, elsewhere)
 
 
-async def test_from_a_namespace_to_beside_and_back(world, serve, experiments):
+async def test_children_move_from_a_namespace_to_beside_and_back(world, serve, experiments):
     await _settled_in(world, serve, experiments, "testkube")
     await _settled_in(world, serve, experiments, OWN_NAMESPACE)
     await _settled_in(world, serve, experiments, "testkube")
 
 
-async def test_deleted_before_the_move(world, serve, experiments, elsewhere):
+async def test_an_experiment_deleted_before_a_move_leaves_nothing(world, serve, experiments, elsewhere):
     await _settled_in(world, serve, experiments, "testkube")
     for name in NAMES:
         await world.cluster.kubectl("delete", "exp", name, "-n", world.namespace, "--wait=false")

@@ -240,7 +240,7 @@ def disagreement(offer: Offer, spec: Any) -> str:
 
 @given(spec=slightly_broken())
 @settings(max_examples=200, database=None, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_on_generated_experiments(offer: Offer, spec: Object) -> None:
+def test_crd_and_models_agree_on_generated_experiments(offer: Offer, spec: Object) -> None:
     assert disagreement(offer, spec) == ""
 
 
@@ -280,7 +280,7 @@ def places(kind: str) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_on_each_field_with_each_odd_value(offer: Offer, kind: str) -> None:
+def test_crd_and_models_agree_on_each_field_with_each_odd_value(offer: Offer, kind: str) -> None:
     spec = FULL[kind]
     cases = [(path, odd) for path in places(kind) for odd in odd_values(at(spec, path), path)]
 
@@ -294,7 +294,7 @@ def test_on_each_field_with_each_odd_value(offer: Offer, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_on_each_field_left_out(offer: Offer, kind: str) -> None:
+def test_crd_and_models_agree_on_each_field_left_out(offer: Offer, kind: str) -> None:
     spec = FULL[kind]
     found = [
         f"{path}: {difference}" for path in paths(spec) if (difference := disagreement(offer, without(spec, path)))
@@ -303,7 +303,7 @@ def test_on_each_field_left_out(offer: Offer, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_on_fields_spelt_as_in_python(offer: Offer, kind: str) -> None:
+def test_crd_and_models_agree_on_fields_spelt_as_in_python(offer: Offer, kind: str) -> None:
     spec = FULL[kind]
     for path in places(kind):
         name = re.sub(r"([A-Z])", r"_\1", str(path[-1])).lower()
@@ -312,7 +312,7 @@ def test_on_fields_spelt_as_in_python(offer: Offer, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FULL)
-def test_on_fields_that_do_not_exist(offer: Offer, kind: str) -> None:
+def test_crd_and_models_agree_on_fields_that_do_not_exist(offer: Offer, kind: str) -> None:
     """As kubectl asks, both refuse them; as controllers do, both pass over them. Free-form values may hold any."""
     assert offer(experiment(FULL[kind]), strict=True).spec is not None
     parse(experiment(FULL[kind]), strict=True)

@@ -58,13 +58,13 @@ async def test_shows_readiness_and_the_last_run(cluster: LocalCluster, namespace
     assert row.split()[:5] == ["listed", "weather-agent", "False", "TemplateMissing", "3h"]
 
 
-async def test_is_no_workload(cluster: LocalCluster, namespace: str) -> None:
+async def test_an_experiment_is_no_workload(cluster: LocalCluster, namespace: str) -> None:
     assert "listed" not in await cluster.kubectl("get", "-n", namespace, "all")
 
 
-async def test_waits_for_a_condition(cluster: LocalCluster, namespace: str) -> None:
+async def test_kubectl_waits_for_a_condition(cluster: LocalCluster, namespace: str) -> None:
     await cluster.kubectl("wait", "-n", namespace, "exp/listed", "--for=condition=Ready=false", "--timeout=5s")
 
 
-async def test_explains_a_field(cluster: LocalCluster) -> None:
+async def test_kubectl_explains_a_field(cluster: LocalCluster) -> None:
     assert "What has to happen: created," in await cluster.kubectl("explain", "experiment.spec.trigger.event")

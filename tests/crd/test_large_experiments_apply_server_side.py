@@ -27,7 +27,7 @@ async def test_beyond_the_limit_of_annotations(cluster):
     await cluster.kubectl(*dry, "--server-side", stdin=experiment(896))
 
 
-def test_the_page_says_so():
+def test_the_page_tells_the_limit_of_client_side_apply():
     page = PAGE.read_text(encoding="utf-8")
     assert "256 KiB" in page
     assert "metadata.annotations: Too long" in page

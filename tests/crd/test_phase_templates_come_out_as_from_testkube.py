@@ -25,7 +25,7 @@ UPSTREAM = [ROOT / "tests" / "support" / "upstream-templates.yaml"]
     [("ours", OURS), ("ours-s3", OURS), ("ours-url", OURS), ("upstream", UPSTREAM)],
     ids=["our templates", "our templates, S3", "our templates, URL", "upstream's templates"],
 )
-def test_as_recorded(recording: str, files: list[Path]) -> None:
+def test_phase_templates_come_out_as_recorded(recording: str, files: list[Path]) -> None:
     recorded = json.loads((RECORDED / f"{recording}.json").read_text())
     if recording == "upstream":
         # The key was written into the template then; now it is passed.

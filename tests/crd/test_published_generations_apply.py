@@ -18,14 +18,14 @@ WITH_SCENARIOS, WITH_INLINE_DATASET = (
 
 
 @pytest.mark.parametrize("manifest", [WITH_SCENARIOS, WITH_INLINE_DATASET], ids=["scenarios", "inline dataset"])
-async def test_applies_unchanged(cluster: LocalCluster, manifest: str) -> None:
+async def test_a_published_generation_applies_unchanged(cluster: LocalCluster, manifest: str) -> None:
     printed = await cluster.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=manifest)
     stored, written = json.loads(printed)["spec"], yaml.safe_load(manifest)["spec"]
     trigger = {"event": "modified", "waitForRollout": {"enabled": True, "timeoutSeconds": 120}, **written["trigger"]}
     assert stored == {**written, "suspend": False, "defaultThreshold": 0.9, "trigger": trigger}
 
 
-def test_both_evaluate_the_same() -> None:
+def test_both_published_generations_evaluate_the_same() -> None:
     one, other = (parse(yaml.safe_load(manifest)).spec for manifest in (WITH_SCENARIOS, WITH_INLINE_DATASET))
     assert one.inline is not None
     assert other.inline is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 
-async def test_every_step_holds(start):
+async def test_every_step_of_the_demo_holds(start):
     async with start("demo") as demo:
         assert await demo.ends() == 0, demo.log
         for shown in (

@@ -38,7 +38,7 @@ async def allowed(cluster):
 
 
 @pytest.mark.parametrize(("role", "wanted"), [("view", READ), ("edit", READ | WRITE), ("admin", READ | WRITE)])
-async def test_by_role(allowed, role, wanted):
+async def test_each_role_may_do_what_it_says_and_no_more(allowed, role, wanted):
     async with asyncio.timeout(60):  # a controller adds up the rules, and the authorizer hears of them later
         while await allowed(role) != wanted:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.1)

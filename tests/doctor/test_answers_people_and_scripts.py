@@ -34,7 +34,7 @@ def command(environment):
     return run
 
 
-async def test_all_is_well(command):
+async def test_the_doctor_of_a_sound_installation_finds_nothing(command):
     code, out, err = await command()
     *lines, _, summary = out.splitlines()
     assert (code, err, summary) == (0, "", "0 faults, 0 warnings")
@@ -72,7 +72,7 @@ async def test_every_check_is_on_the_page(doctor):
         assert f"`{name}`" in page or f"`{kind} …`" in page or f"{rest.partition('.')[0]}…`" in page, name
 
 
-async def test_wrong_usage(command):
+async def test_a_doctor_asked_wrongly_ends_with_2(command):
     code, out, err = await command("--role", "gardener")
     assert (code, out) == (2, "")
     assert "gardener" in err or "--role" in err

@@ -379,7 +379,7 @@ async def webhook_with_a_certificate_for_another_host(hospital):
 
 
 @pytest.mark.parametrize("what", PLANTS)
-async def test_it_is_found(
+async def test_a_planted_fault_is_found_by_name(
     what, doctor, cluster, kube, temporal, environment, keep_history, versioned_worker, tmp_path
 ):
     plant, name, verdict, words = PLANTS[what]

@@ -12,7 +12,7 @@ OPENTELEMETRY = ("TRACES_SAMPLER", "BSP_MAX_QUEUE_SIZE", "BSP_SCHEDULE_DELAY", "
 OTHERS = ("KUBECONFIG", "LOG_LEVELS", "API_TLS_DIR", "METRICS_PORT", "WEBHOOK", "SSL_CERT_FILE", "NO_PROXY")
 
 
-async def test_all_is_well(environment, cluster, tmp_path):
+async def test_with_empty_variables_the_doctor_finds_nothing(environment, cluster, tmp_path):
     (tmp_path / ".kube").mkdir()
     (tmp_path / ".kube" / "config").symlink_to(cluster.kubeconfig)
     environment(**{f"TEMPORAL_{name}": "" for name in TEMPORAL}, **{f"OTEL_{name}": "" for name in OPENTELEMETRY})

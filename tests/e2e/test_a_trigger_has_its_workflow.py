@@ -37,7 +37,7 @@ async def lives(kube):
 ORDER = [("ADDED", "TestWorkflow"), ("ADDED", "TestTrigger"), ("DELETED", "TestTrigger"), ("DELETED", "TestWorkflow")]
 
 
-async def test_elsewhere_from_its_creation_to_its_deletion(world, lives):
+async def test_a_trigger_in_another_namespace_has_its_workflow_all_its_life(world, lives):
     await world.create("ordered")
     await world.reported("ordered")
     await world.cluster.kubectl("delete", "exp", "ordered", "-n", world.namespace, "--timeout=20s")
@@ -45,7 +45,7 @@ async def test_elsewhere_from_its_creation_to_its_deletion(world, lives):
     assert found == ORDER
 
 
-async def test_beside_the_experiment_where_the_garbage_collector_knows_no_order(testkube_world, lives):
+async def test_a_trigger_beside_the_experiment_has_its_workflow_all_its_life(testkube_world, lives):
     world = testkube_world
     await world.create(world.name)
     await world.reported(world.name)

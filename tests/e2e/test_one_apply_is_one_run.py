@@ -8,7 +8,7 @@ from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
 
 
-async def test_at_rest_there_are_no_runs_and_no_writes(world):
+async def test_a_settled_cluster_sees_no_runs_and_no_writes(world):
     """Ten seconds of watching after 20 creations and 20 edits: each was one run, and nothing comes after."""
     names = [f"demo-{number}" for number in range(20)]
     await asyncio.gather(*(world.create(name) for name in names))

@@ -41,7 +41,7 @@ async def test_where_nothing_runs_nothing_is_said(world):
     assert not [change for change in await last_changes(world) if change.startswith("aborted")]
 
 
-async def test_that_of_another_experiment_goes_on(world, testkube):
+async def test_an_execution_of_another_experiment_goes_on(world, testkube):
     for name in ("one", "other"):
         await world.create(name)
         await world.reported(name)
@@ -50,7 +50,7 @@ async def test_that_of_another_experiment_goes_on(world, testkube):
     assert other["result"]["status"] == "running"
 
 
-async def test_beside_its_children_too(testkube_world, testkube):
+async def test_an_execution_beside_the_experiment_is_aborted_too(testkube_world, testkube):
     world = testkube_world
     await world.create(world.name)
     await world.reported(world.name)

@@ -56,7 +56,7 @@ async def changes_of(world):
         ({"trigger": {"enabled": True, "waitForRollout": {"enabled": True}}}, "conditionSpec"),
     ],
 )
-async def test_of_a_trigger_too(world, spec, field):
+async def test_what_is_no_longer_wanted_of_a_trigger_goes(world, spec, field):
     await world.create(**spec)
     await world.reported()
     ref = world.places().test_trigger

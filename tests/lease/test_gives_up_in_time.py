@@ -11,7 +11,7 @@ from support.polling import until
 
 
 @pytest.mark.parametrize("cut", ["hang", "close"])
-async def test_cut_off_from_the_api_server(candidates, cut):
+async def test_a_leader_cut_off_from_the_api_server_makes_way(candidates, cut):
     """Also in the middle of a call: with these times, the second that fails would end too late."""
     await candidates.write()
     times = Times(duration=1.8, deadline=1.6, renew=0.75, retry=0.05)
@@ -43,7 +43,7 @@ async def test_all_of_them_cut_off_for_longer_than_the_lease_lasts(candidates):
     await candidates.leader()
 
 
-async def test_after_a_pause_of_the_whole_process(candidates):
+async def test_a_leader_whose_process_paused_knows_that_it_leads_no_more(candidates):
     """It knows at once, before anything else has had its turn, that its work must start nothing more."""
     await candidates.write()
     first = await candidates.start()

@@ -14,7 +14,7 @@ from watcher.main import NotLeadingError, _while_held
 LEADING, ASKED = '"event": "leading"', "reconciliation asked for"
 
 
-async def test_after_sigterm_and_after_sigkill(world, candidates, start_watcher):
+async def test_another_watcher_dispatches_after_sigterm_and_after_sigkill(world, candidates, start_watcher):
     await candidates.write()
     first, waiting = await _leader(await start_watcher(), await start_watcher())
     await world.create("one")

@@ -58,7 +58,7 @@ async def test_elsewhere_the_old_go_once_the_new_are_there(world, go_operator, m
     assert (await migrate()).out == "Nothing to do.\n"
 
 
-async def test_also_while_the_service_runs_already(world, go_operator, migrate, serve, diary):
+async def test_a_takeover_is_without_a_gap_while_the_service_runs_already(world, go_operator, migrate, serve, diary):
     experiment = await world.create()
     old = await go_operator.make_in_testkube(experiment)
     async with diary() as kept, serve(Options(watches_all=True)):

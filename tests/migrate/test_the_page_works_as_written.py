@@ -54,7 +54,7 @@ def commands(step):
 
 
 @pytest.mark.usefixtures("go_operator_deployed")
-async def test_from_the_first_step_to_the_last(world, go_operator, serve, shell):
+async def test_the_migration_page_works_from_the_first_step_to_the_last(world, go_operator, serve, shell):
     introduction, *before, start, check, removal = map(commands, PAGE.read_text().split("\n## "))
     assert not introduction
     old = await go_operator.make_beside(await world.create("demo"))

@@ -96,7 +96,7 @@ def test_what_is_no_secret_stays():
     assert json.loads(_logged(f"log.info({text!r})")[0])["event"] == text
 
 
-def test_levels_by_module():
+def test_log_levels_can_be_set_by_module():
     code = """
 log.debug("one")
 structlog.get_logger("watcher.queue").info("two")

@@ -95,5 +95,5 @@ async def test_a_taken_port_is_one_clear_sentence(start):
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/metrics2"])
-async def test_there_is_nothing_else(service, path):
+async def test_the_port_for_metrics_serves_nothing_else(service, path):
     assert (await service.http.get(path)).status_code == 404

@@ -24,7 +24,7 @@ def _way_to(span, spans):
     return f"{_way_to(above, spans)} > {span['name']}" if above else span["name"]
 
 
-async def test_from_the_judgement_to_every_call(world, service, receiver):
+async def test_a_trace_leads_from_the_judgement_to_every_call(world, service, receiver):
     await world.create()
     await world.reported()
     await world.closed_runs(1)

@@ -30,7 +30,7 @@ KEY = "weather/regression.json"
 
 
 @pytest.mark.parametrize("of_upstream", [False, True], ids=["our templates", "upstream's templates"])
-def test_from_s3_with_the_credentials_of_a_secret(
+def test_a_dataset_is_fetched_from_s3_with_the_credentials_of_a_secret(
     testkube: Any, sample: Any, store: httpx.Client, upstream: Path, of_upstream: bool
 ) -> None:
     store.put(f"/datasets/{KEY}", content=DATASET).raise_for_status()
@@ -53,7 +53,7 @@ def test_what_is_not_there_or_not_json_fails_setup(
     assert run.codes == {"setup": 1}, run.output
 
 
-def test_from_a_url(testkube: Any, sample: Any) -> None:
+def test_a_dataset_is_fetched_from_a_url(testkube: Any, sample: Any) -> None:
     path = "/download?id=7&token=%24x'y"
     testkube.network.services["files"] = Files({"/download": DATASET})
     dataset = {"url": f"http://files.storage.svc.cluster.local{path}"}

@@ -30,7 +30,9 @@ def env(**variable: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("of_upstream", [False, True], ids=["our templates", "upstream's templates"])
-def test_one_that_is_written_down(testkube: Any, sample: Any, upstream: Path, of_upstream: bool) -> None:
+def test_the_judge_gets_a_key_that_is_written_down(
+    testkube: Any, sample: Any, upstream: Path, of_upstream: bool
+) -> None:
     experiment = sample("scenarios", aiGatewayRef=GATEWAY, scenarios=SCENARIOS, env=env(value="written-down"))
     run = testkube.run(experiment, templates=upstream if of_upstream else None, until="evaluate")
     assert run.evaluations == [("FactualCorrectness", "pass", 1.0)], run.output

@@ -35,13 +35,13 @@ def meant(without_proxies, proxy):
 
 
 @pytest.mark.usefixtures("meant")
-async def test_kubernetes(proxy, kubeconfig):
+async def test_the_api_server_is_called_through_the_proxy(proxy, kubeconfig):
     async with await KubeClient.connect(kubeconfig()) as client:
         assert await client.discover("/version")
     assert (proxy.asked, proxy.logins) == ([KUBERNETES], {ANN})
 
 
-async def test_kubernetes_with_a_proxy_in_the_kubeconfig(meant, proxy, kubeconfig):
+async def test_a_proxy_in_the_kubeconfig_comes_first(meant, proxy, kubeconfig):
     meant.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     meant.setenv("NO_PROXY", "*")
     async with await KubeClient.connect(kubeconfig(**{"proxy-url": proxy.url})) as client:
@@ -49,7 +49,7 @@ async def test_kubernetes_with_a_proxy_in_the_kubeconfig(meant, proxy, kubeconfi
     assert proxy.asked == [KUBERNETES]
 
 
-async def test_kubernetes_with_a_proxy_behind_tls(without_proxies, proxy, cluster, kubeconfig):
+async def test_a_proxy_may_be_behind_tls(without_proxies, proxy, cluster, kubeconfig):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cluster.kubeconfig.parent / "pki" / "apiserver.pem")
     async with ForwardProxy(proxy.routes, context) as behind_tls:
@@ -59,7 +59,7 @@ async def test_kubernetes_with_a_proxy_behind_tls(without_proxies, proxy, cluste
     assert behind_tls.asked == [KUBERNETES]
 
 
-async def test_temporal(meant, proxy):
+async def test_temporal_is_called_through_the_proxy(meant, proxy):
     meant.setenv("TEMPORAL_ADDRESS", TEMPORAL)
     meant.setenv("TEMPORAL_CONFIG_FILE", os.devnull)
     await connect(lazy=False)
@@ -67,7 +67,7 @@ async def test_temporal(meant, proxy):
 
 
 @pytest.mark.usefixtures("meant")
-async def test_testkube(proxy):
+async def test_testkube_is_called_through_the_proxy(proxy):
     async with TestkubeClient(f"http://{TESTKUBE}") as client:
         assert (await client.info()).version == "dev"
     assert (proxy.asked, proxy.logins) == ([TESTKUBE], {ANN})
@@ -93,7 +93,7 @@ async def served(proxy):
 
 
 @pytest.mark.usefixtures("meant")
-async def test_traces(proxy, served):
+async def test_traces_are_sent_through_the_proxy(proxy, served):
     served["/v1/traces"] = web.Response()
     sending = exporter("http://anywhere.example/")
     await asyncio.to_thread(sending.export, ())
@@ -110,7 +110,7 @@ async def test_downloads_choose_anew_where_they_are_redirected(meant, proxy, ser
     assert proxy.asked == ["anywhere.example:80"]
 
 
-async def test_commands_that_ask_the_api(proxy, served, environ, run, kubeconfig):
+async def test_commands_ask_the_api_through_the_proxy(proxy, served, environ, run, kubeconfig):
     served["/api/v1/namespaces/default/experiments/weather/reconciliations"] = web.json_response({"items": []})
     through = {"HTTP_PROXY": proxy.url}
     code, printed = await run({**environ, **through}, "history", "weather", "--server=http://anywhere.example")
@@ -121,7 +121,7 @@ async def test_commands_that_ask_the_api(proxy, served, environ, run, kubeconfig
     assert (code, proxy.asked[1:]) == (1, [KUBERNETES]), printed
 
 
-async def test_a_whole_process(proxy, environ, run):
+async def test_a_whole_process_calls_everything_through_the_proxy(proxy, environ, run):
     through = {"HTTP_PROXY": proxy.url, "HTTPS_PROXY": proxy.url}
     _, printed = await run({**environ, **through}, "doctor", "--role=worker")
     assert f"at {TEMPORAL}" in printed

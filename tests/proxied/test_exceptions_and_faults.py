@@ -101,7 +101,7 @@ async def test_a_process_ends_with_that_sentence(cluster, run, destination):
 
 
 @pytest.mark.parametrize("arguments", [["history", "weather", "--server=https://there.example"], ["why", "weather"]])
-def test_a_command_too(without_proxies, kubeconfig, capsys, arguments):
+def test_a_command_refuses_a_proxy_that_cannot_be_used(without_proxies, kubeconfig, capsys, arguments):
     without_proxies.setenv("HTTPS_PROXY", SOCKS)
     without_proxies.setenv("EXPERIMENT_OPERATOR_KUBECONFIG", str(kubeconfig()))
     assert main(arguments) == 1
@@ -122,7 +122,7 @@ def test_a_command_too(without_proxies, kubeconfig, capsys, arguments):
         (KUBERNETES, {"ALL_PROXY": "first", "HTTP_PROXY": "second"}),
     ],
 )
-async def test_kubectl_chooses_alike(kubeconfig, without_proxies, server, variables):
+async def test_kubectl_chooses_the_same_proxy(kubeconfig, without_proxies, server, variables):
     file = kubeconfig(server=f"https://{server}")
     asked = []
     async with ForwardProxy({}) as first, ForwardProxy({}) as second:

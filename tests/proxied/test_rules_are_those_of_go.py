@@ -16,7 +16,7 @@ ANSWERS = json.loads(Path(__file__).with_name("go_answers.json").read_text(encod
 
 
 @pytest.mark.parametrize("case", ANSWERS, ids=lambda case: " ".join(f"{k}={v}" for k, v in case["environment"].items()))
-def test_go_would_do_the_same(case):
+def test_go_chooses_the_same_proxy(case):
     expected = dict.fromkeys(case["direct"])
     expected |= {url: proxy for proxy, urls in case["through"].items() for url in urls}
     found = {url: proxy_for(url, case["environment"]) for url in expected}

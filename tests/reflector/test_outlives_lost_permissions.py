@@ -15,7 +15,7 @@ FORBIDDEN = {
 }
 
 
-async def test_revoked_and_granted_again(api: Any, watching: Any, told: Any) -> None:
+async def test_a_watch_outlives_permissions_that_come_back(api: Any, watching: Any, told: Any) -> None:
     api.lists = [api.page(10, api.config_map("a")), api.failing(403, FORBIDDEN)]
     api.watches = [api.failing(403, FORBIDDEN)]
     async with watching() as reflector:

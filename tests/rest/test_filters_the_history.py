@@ -64,20 +64,20 @@ async def past(runs, target, successor, history_of):
         ({"reason": "TestTrigger deleted", "outcome": "Reconciled"}, []),
     ],
 )
-async def test_by_outcome_and_reason(past, history_of, target, query, expected):
+async def test_the_history_by_outcome_and_reason(past, history_of, target, query, expected):
     found = await history_of(target, len(expected), **query)
     assert [run["runId"] for run in found] == [past[outcome] for outcome in expected]
     assert [run["outcome"] for run in found] == expected
 
 
-async def test_of_one_object(past, history_of, target, successor):
+async def test_the_history_of_one_object(past, history_of, target, successor):
     assert [run["runId"] for run in await history_of(target, 1, uid=successor.uid)] == [past["Running"]]
     assert past["Running"] not in {run["runId"] for run in await history_of(target, 4, uid=target.uid)}
     assert await history_of(target, 0, uid=str(uuid4())) == []
 
 
 @pytest.mark.usefixtures("past")
-async def test_within_a_range_of_time(history_of, target, url, api):
+async def test_the_history_within_a_range_of_time(history_of, target, url, api):
     began = {run["outcome"]: run["startTime"] for run in await history_of(target, 5)}
     found = await history_of(target, 2, since=began["Unchanged"], until=began["Terminated"])
     assert [run["outcome"] for run in found] == ["InvalidSchedule", "Unchanged"]

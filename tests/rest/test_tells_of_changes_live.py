@@ -31,7 +31,7 @@ def synced(stream):
     return lambda: "synced" in stream.names
 
 
-async def test_begins_with_what_there_is(live, create, namespace):
+async def test_a_stream_begins_with_what_there_is(live, create, namespace):
     await create("weather")
     listed = (await live.get(f"/api/v1/namespaces/{namespace}/experiments")).json()["items"]
     async with follow(live, "/events") as stream:

@@ -52,12 +52,12 @@ def unread(environ):
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 @pytest.mark.usefixtures("weather")
-def test_it_ends_without_a_word(unread, cluster, arguments):
+def test_a_command_whose_reader_is_gone_ends_without_a_word(unread, cluster, arguments):
     admin = {"KUBECONFIG": str(cluster.kubeconfig)} if arguments[0] in {"doctor", "migrate-from-go-operator"} else {}
     assert unread(arguments, **admin) == (141, b"")
 
 
-def test_errors_that_nobody_reads(unread):
+def test_errors_that_nobody_reads_end_a_command_quietly(unread):
     assert unread(FAILING)[0] == 141
 
 

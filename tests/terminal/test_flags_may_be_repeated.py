@@ -41,7 +41,7 @@ def test_every_such_flag_is_tried():
 
 @pytest.mark.parametrize("form", ["--flag a --flag b", "--flag=a --flag=b", "--flag a,b"])
 @pytest.mark.parametrize(("command", "field"), LISTS)
-def test_all_values_count(command, field, form):
+def test_all_values_of_a_repeated_flag_count(command, field, form):
     given, expected = VALUES[field]
     flag = f"--{field.replace('_', '-')}"
     arguments = {

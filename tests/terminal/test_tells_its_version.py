@@ -13,7 +13,7 @@ from aiohttp import web
 NAME = f"experiment-operator/{version('experiment-operator')}"
 
 
-async def test_the_version(type_):
+async def test_the_command_tells_its_version(type_):
     answer = await type_("--version")
     assert (answer.code, answer.out) == (0, f"experiment-operator {version('experiment-operator')}\n")
 

@@ -11,12 +11,12 @@ from testkube.errors import NotFound, Refused, Unavailable
 from testkube.executions import UNFINISHED, Execution
 
 
-async def test_what_it_says_of_itself(replay):
+async def test_what_testkube_says_of_itself_is_understood(replay):
     async with replay("info") as (client, _):
         assert await client.info() == Info(version="dev", namespace="testkube", context="oss")
 
 
-async def test_an_execution_that_runs(replay):
+async def test_an_execution_that_runs_is_understood(replay):
     async with replay("executions-running") as (client, _):
         (running,) = await client.executions("quick-workflow.sample-agents", UNFINISHED)
     assert running == Execution(
@@ -57,7 +57,7 @@ async def test_a_workflow_that_nobody_knows_has_no_executions(replay):
 
 
 @pytest.mark.parametrize("name", ["abort-all", "abort-all-unknown-workflow"])
-async def test_abort_all(replay, recorded, name):
+async def test_all_executions_of_a_workflow_are_aborted(replay, recorded, name):
     path = recorded(name)["request"]["path"]
     async with replay(name) as (client, requests):
         await client.abort_all(path.split("/")[-2])
@@ -70,7 +70,7 @@ async def test_whether_there_is_a_workflow(replay):
         assert not await client.has_workflow("no-such")
 
 
-async def test_who_asks(replay):
+async def test_a_request_says_who_asks(replay):
     async with replay("info") as (client, requests):
         await client.info()
     assert requests[0].headers["User-Agent"].startswith("experiment-operator/")

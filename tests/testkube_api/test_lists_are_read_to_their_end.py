@@ -29,7 +29,7 @@ async def test_a_server_that_ignores_the_page_is_not_asked_for_ever(testkube, cl
     assert len(testkube.requests) == 2
 
 
-async def test_those_that_are_not_finished(testkube, client):
+async def test_executions_that_are_not_finished_are_listed(testkube, client):
     for status in ("passed", "running", "failed", "aborted", "assigned", "canceled", "paused"):
         testkube.add("weather", status)
     testkube.add("another", "running")
@@ -56,7 +56,7 @@ async def test_what_is_missing_or_odd_is_taken_for_not_there():
     assert Execution.of(odd) == Execution("1", "", 0, "", "", None, None, None)
 
 
-async def test_names_are_quoted(testkube, client):
+async def test_names_in_urls_are_quoted(testkube, client):
     testkube.add("a/b c?d%2f", "running")
     assert len(await client.executions("a/b c?d%2f", UNFINISHED)) == 1
     await client.abort_all("a/b c?d%2f")

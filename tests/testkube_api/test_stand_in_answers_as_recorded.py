@@ -47,7 +47,7 @@ RECORDINGS = {
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-async def test_an_answer(testkube, recorded, name):
+async def test_the_stand_in_answers_as_recorded(testkube, recorded, name):
     told = recorded(name)
     if prepare := RECORDINGS[name]:
         prepare(testkube)
@@ -66,7 +66,7 @@ async def test_an_answer(testkube, recorded, name):
         assert answer == told.get("json", told.get("text"))
 
 
-async def test_a_start(testkube, recorded):
+async def test_the_stand_in_starts_an_execution_as_recorded(testkube, recorded):
     told = recorded("execute-template-gone")
     testkube.workflows.add(_WEATHER)
     async with (

@@ -21,7 +21,7 @@ from testkube.errors import Refused, Unavailable
         (429, "database is away"),
     ],
 )
-async def test_away_or_not_itself(testkube, client, trouble, words):
+async def test_an_answer_of_no_testkube_is_unavailable(testkube, client, trouble, words):
     testkube.trouble = trouble
     for call in (client.info(), client.executions("weather"), client.abort_all("weather")):
         with pytest.raises(Unavailable, match=words) as raised:
@@ -29,7 +29,7 @@ async def test_away_or_not_itself(testkube, client, trouble, words):
         assert raised.value.transient
 
 
-async def test_nobody_listens():
+async def test_an_address_where_nobody_listens_is_unavailable():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     async with TestkubeClient(f"http://127.0.0.1:{port}") as client:
@@ -53,7 +53,7 @@ async def test_a_refusal_is_final(testkube, client):
 
 
 @pytest.mark.parametrize("answer", [[], {"results": [{"name": "without id"}]}, {"results": 3}, {}])
-async def test_json_of_something_else(testkube, client, monkeypatch, answer):
+async def test_json_of_something_else_is_unavailable(testkube, client, monkeypatch, answer):
     monkeypatch.setattr("support.testkube._in_list", lambda _: answer)
     monkeypatch.setattr("support.testkube._totals", lambda _: 0)
     testkube.add("weather")

@@ -14,7 +14,7 @@ SHORT = timedelta(seconds=0.4)
 
 
 @pytest.mark.parametrize("status", ["queued", "assigned", "starting", "scheduling", "running", "paused"])
-async def test_in_whatever_state_it_is(testkube, client, status):
+async def test_an_execution_is_stopped_in_whatever_state_it_is(testkube, client, status):
     """The TestWorkflow itself is gone: of what it started, Testkube goes on telling by name."""
     execution = testkube.add("weather", status)
     assert await stop_executions(client, "weather", patience=LONG) == 1
@@ -75,7 +75,7 @@ async def test_testkube_away_for_longer_than_one_may_wait(testkube, client, trou
         await stop_executions(client, "weather", patience=SHORT)
 
 
-async def test_one_that_does_not_stop(testkube, client):
+async def test_an_execution_that_does_not_stop_is_told(testkube, client):
     testkube.stubborn = True
     testkube.add("weather", "running")
     with pytest.raises(NotStopped, match="stop executions of weather: 1 go on, although aborted"):

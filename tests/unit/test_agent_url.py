@@ -45,7 +45,9 @@ def test_what_the_agent_reports_without_the_card(world: Any, card: str, url: str
     ],
 )
 @pytest.mark.parametrize("status", [{}, {"status": {}}, {"status": {"url": ""}}])
-def test_else_what_its_spec_says(world: Any, protocols: list[dict[str, Any]], url: str, status: dict[str, Any]) -> None:
+def test_an_agent_without_a_url_is_called_where_its_spec_says(
+    world: Any, protocols: list[dict[str, Any]], url: str, status: dict[str, Any]
+) -> None:
     made = world()
     made.agent(spec={"protocols": protocols}, **status)
     assert resolved(made) == (url, "True", "AgentSpec")

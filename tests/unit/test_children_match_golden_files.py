@@ -59,7 +59,7 @@ MODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_golden(world: Any, mode: str) -> None:
+def test_children_are_those_of_the_golden_file(world: Any, mode: str) -> None:
     place, spec = MODES[mode]
     made = world(place, **spec)
     made.gateway(port=8080)

@@ -29,7 +29,7 @@ def test_it_is_deleted_in_the_order_of_any_deletion_without_a_finalizer_to_remov
     ]
 
 
-def test_copies_of_it_stay(world: Any) -> None:
+def test_copies_of_a_child_without_an_experiment_stay(world: Any) -> None:
     made = settled(world)
     for ref in list(made.objects):
         if ref in made.subject.placement.children:

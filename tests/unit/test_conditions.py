@@ -32,7 +32,7 @@ def times(conditions: list[dict[str, Any]]) -> dict[str, str]:
     return {c["type"]: c["lastTransitionTime"] for c in conditions}
 
 
-def test_of_a_new_experiment(world: Any) -> None:
+def test_conditions_of_a_new_experiment(world: Any) -> None:
     found = written(world(trigger={"enabled": True}), LATER)
     assert [c["type"] for c in found["conditions"]] == ["AgentResolved", "WorkflowReady", "TriggerReady", "Ready"]
     assert {c["lastTransitionTime"] for c in found["conditions"]} == {LATER}

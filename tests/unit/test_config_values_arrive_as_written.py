@@ -44,13 +44,13 @@ def test_what_is_a_string_is_written_as_it_is(world: Any, value: str) -> None:
 
 
 @pytest.mark.parametrize("key", ['2026/"a"\\b.json', "0 ü.json", "1\t2"])
-def test_keys_of_datasets(world: Any, key: str) -> None:
+def test_keys_of_datasets_arrive_as_written(world: Any, key: str) -> None:
     passed = world(scenarios=None, dataset={"s3": {"bucket": "007", "key": key}}).config()["setup-template"]
     assert {name: arrived(value) for name, value in passed.items()} == {"bucket": "007", "key": key}
 
 
 @pytest.mark.parametrize("name", ["0012", "1e3", "true", "2026-11-23"])
-def test_names_of_experiments_too(world: Any, name: str) -> None:
+def test_names_of_experiments_arrive_as_written(world: Any, name: str) -> None:
     made = world()
     made.metadata["name"] = name
     passed = [config["experimentName"] for config in made.config().values() if "experimentName" in config]

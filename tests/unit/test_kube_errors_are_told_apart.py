@@ -44,7 +44,7 @@ def status_object(message: str = "", **fields: Any) -> bytes:
         (504, status_object("Timeout: request did not complete", reason="Timeout"), errors.UnavailableError),
     ],
 )
-def test_leaf(status: int, body: bytes, leaf: type[KubeError]) -> None:
+def test_each_status_and_reason_has_an_error_of_its_own(status: int, body: bytes, leaf: type[KubeError]) -> None:
     error = error_for("get ConfigMap default/x", status, body, None)
     assert type(error) is leaf
     assert error.status == status

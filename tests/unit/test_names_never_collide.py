@@ -34,7 +34,7 @@ def child_names(namespace: str, name: str, options: Options = TESTKUBE) -> list[
 
 @QUICK
 @given(st.sets(EXPERIMENTS, min_size=2, max_size=5))
-def test_in_testkubes_namespace(experiments: set[tuple[str, str]]) -> None:
+def test_names_in_testkubes_namespace_never_collide(experiments: set[tuple[str, str]]) -> None:
     for names in zip(*(child_names(*experiment) for experiment in experiments), strict=True):
         assert len(set(names)) == len(experiments)
 
@@ -69,11 +69,11 @@ def test_a_shortened_name_reads_as_no_other_experiments(experiment: tuple[str, s
         (("default", "a" * 252), ("default", "a" * 253)),
     ],
 )
-def test_pairs_that_look_alike(one: tuple[str, str], other: tuple[str, str]) -> None:
+def test_pairs_that_look_alike_get_different_names(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert not set(child_names(*one)) & set(child_names(*other))
 
 
-def test_beside_the_experiment() -> None:
+def test_children_beside_the_experiment_bear_its_name_alone() -> None:
     place = placement("testkube", "weather", TESTKUBE)
     assert child_names("testkube", "weather") == ["weather-experiment", "weather-workflow", "weather-trigger"]
     assert place.owned
@@ -81,7 +81,7 @@ def test_beside_the_experiment() -> None:
     assert [child.resource for child in place.children] == [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER]
 
 
-def test_elsewhere() -> None:
+def test_children_in_another_namespace_bear_the_experiments_namespace() -> None:
     place = placement("shop", "weather", TESTKUBE)
     assert child_names("shop", "weather") == [
         "weather-experiment.shop",
@@ -92,7 +92,7 @@ def test_elsewhere() -> None:
     assert {child.namespace for child in place.children} == {"testkube"}
 
 
-def test_in_each_experiments_own_namespace() -> None:
+def test_children_may_lie_in_each_experiments_own_namespace() -> None:
     place = placement("shop", "weather", Options("."))
     assert (place.config_map.namespace, place.config_map.name, place.owned) == ("shop", "weather-experiment", True)
 

@@ -81,7 +81,7 @@ def test_an_edit_is_repaired(settled: Any, change: Callable[[Any], object], path
         (TEST_TRIGGER, lambda t: t["spec"].update(concurrencyPolicy="allow"), "spec.concurrencyPolicy"),
     ],
 )
-def test_in_the_other_children_too(
+def test_edits_of_the_other_children_are_repaired_too(
     settled: Any, resource: Resource, change: Callable[[Any], object], path: str
 ) -> None:
     (found,) = edit(settled, resource, change)

@@ -34,7 +34,7 @@ def edit_by(made: Any, resource: Resource, *managers: tuple[str, str]) -> None:
     child["metadata"]["managedFields"] = [{"manager": manager, "time": time} for manager, time in managers]
 
 
-def test_none_for_a_settled_one(settled: Any) -> None:
+def test_there_is_no_reason_for_a_settled_experiment(settled: Any) -> None:
     assert why(settled) == []
 
 
@@ -45,13 +45,13 @@ def test_a_new_generation_says_it_all(world: Any, settled: Any) -> None:
 
 
 @pytest.mark.parametrize("resource", [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER])
-def test_a_deleted_child(settled: Any, resource: Resource) -> None:
+def test_a_deleted_child_is_a_reason(settled: Any, resource: Resource) -> None:
     ref = next(ref for ref in settled.subject.placement.children if ref.resource == resource)
     del settled.objects[ref]
     assert f"{resource.kind} deleted" in why(settled)
 
 
-def test_a_child_that_never_was(settled: Any) -> None:
+def test_a_child_that_never_was_is_a_reason(settled: Any) -> None:
     del settled.objects[settled.subject.placement.test_trigger]
     settled.status["generatedResources"].pop()
     assert why(settled) == ["TestTrigger missing"]
@@ -67,7 +67,7 @@ def test_a_child_that_never_was(settled: Any) -> None:
         ([], "somebody"),
     ],
 )
-def test_who_edited_a_child(settled: Any, managers: list[tuple[str, str]], editor: str) -> None:
+def test_a_reason_says_who_edited_a_child(settled: Any, managers: list[tuple[str, str]], editor: str) -> None:
     edit_by(settled, CONFIG_MAP, *managers)
     assert why(settled) == [f"ConfigMap edited by {editor}"]
 
@@ -79,7 +79,7 @@ def test_who_wrote_a_status_did_not_edit(settled: Any) -> None:
     assert why(settled) == ["TestWorkflow edited by kubectl-edit"]
 
 
-def test_the_agents_url(settled: Any) -> None:
+def test_a_change_of_the_agents_url_is_a_reason(settled: Any) -> None:
     settled.agent(status={"url": "http://new:8000"})
     assert why(settled) == ["agent URL changed"]
 
@@ -89,26 +89,26 @@ def test_other_things_that_it_depends_on(settled: Any) -> None:
     assert why(settled) == ["TestWorkflow out of date"]
 
 
-def test_a_request(settled: Any) -> None:
+def test_a_request_is_a_reason(settled: Any) -> None:
     settled.metadata["annotations"] = {REQUESTED_AT: "now"}
     assert why(settled) == ["requested"]
     settled.edit(defaultThreshold=0.1)
     assert why(settled) == ["generation 2", "requested"]
 
 
-def test_several_at_once(settled: Any) -> None:
+def test_several_reasons_are_told_at_once(settled: Any) -> None:
     settled.metadata["annotations"] = {REQUESTED_AT: "now"}
     edit_by(settled, CONFIG_MAP, ("kubectl-edit", "2026-01-02"))
     del settled.objects[settled.subject.placement.test_trigger]
     assert why(settled) == ["requested", "ConfigMap edited by kubectl-edit", "TestTrigger deleted"]
 
 
-def test_a_deletion(settled: Any) -> None:
+def test_a_deletion_is_a_reason(settled: Any) -> None:
     settled.metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
     assert why(settled) == ["deleted"]
 
 
-def test_something_in_the_way(settled: Any) -> None:
+def test_what_is_newly_in_the_way_is_a_reason(settled: Any) -> None:
     del settled.objects[ObjectRef(TEST_WORKFLOW_TEMPLATE, "testkube", "run-template")]
     assert why(settled) == [
         "WorkflowReady is TemplateMissing",
@@ -117,7 +117,7 @@ def test_something_in_the_way(settled: Any) -> None:
     ]
 
 
-def test_a_message_alone(settled: Any) -> None:
+def test_a_message_alone_makes_a_status_out_of_date(settled: Any) -> None:
     settled.status["conditions"][0]["message"] = "Something else."
     assert why(settled) == ["status out of date"]
 

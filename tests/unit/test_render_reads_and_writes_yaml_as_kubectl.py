@@ -52,13 +52,13 @@ def read(text: str, folder: Path) -> Any:
     return document.content["data"]
 
 
-def test_scalars(tmp_path: Path) -> None:
+def test_scalars_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
     text = config_map("".join(f"  k{i}: {scalar}\n" for i, scalar in enumerate(SCALARS)))
     ours, theirs = read(text, tmp_path), by_kubectl(text, tmp_path)
     assert {k: (type(v), v) for k, v in ours.items()} == {k: (type(v), v) for k, v in theirs.items()}
 
 
-def test_keys_anchors_and_merges(tmp_path: Path) -> None:
+def test_keys_anchors_and_merges_are_read_as_kubectl_reads_them(tmp_path: Path) -> None:
     text = config_map("  2: a\n  1.5: b\n  yes: c\n  2026-11-23: &x {d: 1}\n  e: {<<: *x, f: *x}\n  g: h\n  g: i\n")
     assert read(text, tmp_path) == by_kubectl(text, tmp_path)
 
@@ -89,7 +89,7 @@ def test_values_that_repeat_are_written_out() -> None:
 
 
 @pytest.mark.parametrize("separator", ["---\n", "--- \n", "--- # next\n", "---\r\n"])
-def test_separators(separator: str) -> None:
+def test_documents_are_told_apart_by_separators(separator: str) -> None:
     text = f"a: 1\n{separator}b: |\n  x\n  ---\n  y\n"
     found = list(documents.read(text.encode(), "a.yaml", problems := []))
     assert [document.content for document in found] == [{"a": 1}, {"b": "x\n---\ny\n"}]

@@ -118,7 +118,7 @@ def test_everything_of_all_files_at_once(render: Any) -> None:
         (GOOD.replace("weather", "a\x00"), "document 1, YAML: unacceptable character #x0000"),
     ],
 )
-def test_bad_yaml(render: Any, content: str, line: str) -> None:
+def test_bad_yaml_is_named_with_its_place(render: Any, content: str, line: str) -> None:
     found = render("a.yaml", files={"a.yaml": content})
     (said,) = found.lines
     assert said.startswith(f"a.yaml, {line}")
@@ -187,7 +187,7 @@ def test_more_than_a_config_map_holds(render: Any) -> None:
 
 @pytest.mark.parametrize("flag", ["--agent-url", "--otlp-endpoint"])
 @pytest.mark.parametrize("url", ["agent:8000", "http://", "ftp://agent", "http://agent/{{ a }}", "http://agent/{{"])
-def test_a_bad_url(render: Any, flag: str, url: str) -> None:
+def test_a_bad_url_is_refused_with_a_sentence(render: Any, flag: str, url: str) -> None:
     found = render("-", flag, url, stdin=GOOD)
     assert found.code == 2
     assert found.text == ""
@@ -195,7 +195,7 @@ def test_a_bad_url(render: Any, flag: str, url: str) -> None:
     assert "must be an http:// or https:// URL" in found.lines[0]
 
 
-def test_no_files(render: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_without_files_is_asked_wrongly(render: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         render()
     assert ended.value.code == 2

@@ -29,7 +29,7 @@ from experiments.schedule import check_schedule
         "0 0 * * 0-6",
     ],
 )
-def test_one_that_runs_is_fine(cron: str) -> None:
+def test_a_schedule_that_runs_is_fine(cron: str) -> None:
     check_schedule(Schedule(cron=cron))
 
 
@@ -62,7 +62,7 @@ NO_ZONES = [
 
 
 @pytest.mark.parametrize("zone", NO_ZONES)
-def test_one_that_does_not(zone: str) -> None:
+def test_a_time_zone_that_does_not_exist_is_refused(zone: str) -> None:
     with pytest.raises(InvalidSchedule) as error:
         check_schedule(Schedule(cron="0 6 * * *", timezone=zone))
     assert str(error.value) == f"spec.schedule.timezone: there is no time zone '{zone}'."

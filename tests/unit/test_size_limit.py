@@ -29,13 +29,13 @@ def text(made: Any) -> str:
     return found
 
 
-def test_what_just_fits(world: Any) -> None:
+def test_an_experiment_that_just_fits_is_taken(world: Any) -> None:
     made = of_size(world, LIMIT)
     assert len(text(made).encode()) == LIMIT
     assert made.condition("Ready")[0] == "True"
 
 
-def test_one_byte_more(world: Any) -> None:
+def test_an_experiment_one_byte_too_large_is_refused(world: Any) -> None:
     made = of_size(world, LIMIT + 1)
     assert made.condition("Ready") == (
         "False",
@@ -45,7 +45,7 @@ def test_one_byte_more(world: Any) -> None:
     assert [action.ref.resource.kind for action in made.plan().actions] == ["Experiment"]
 
 
-def test_what_exists_stays(world: Any) -> None:
+def test_children_of_an_experiment_that_has_grown_too_large_stay(world: Any) -> None:
     made = world()
     made.settle()
     before = dict(made.child(CONFIG_MAP)["data"])

@@ -16,7 +16,7 @@ def suspended(world: Any) -> Any:
     return made
 
 
-def test_nothing_is_created(world: Any) -> None:
+def test_for_a_suspended_experiment_nothing_is_created(world: Any) -> None:
     assert world(suspend=True).plan().actions == ()
 
 

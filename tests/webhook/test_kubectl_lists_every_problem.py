@@ -91,7 +91,7 @@ async def test_more_than_a_config_map_holds(apply: Any, sound: Any) -> None:
 
 
 @pytest.mark.parametrize("how", [[], ["--server-side"]], ids=str)
-async def test_everything_at_once(apply: Any, sound: Any, world: Any, how: list[str]) -> None:
+async def test_every_problem_is_listed_at_once(apply: Any, sound: Any, world: Any, how: list[str]) -> None:
     wrong = {
         "agentRef": {"name": "nobody"},
         "aiGatewayRef": {"name": "no-gateway"},

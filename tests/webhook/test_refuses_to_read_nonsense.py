@@ -33,14 +33,14 @@ NO_REVIEW = "No AdmissionReview of an Experiment: "
     ],
     ids=lambda value: repr(value[:16]) if isinstance(value, bytes) else "",
 )
-async def test_what_is_no_json(ask: Any, body: bytes, sentence: str) -> None:
+async def test_what_is_no_json_is_a_400(ask: Any, body: bytes, sentence: str) -> None:
     answer = await ask(body)
     assert answer.status_code == 400
     assert answer.text.startswith(f"{NO_JSON}{sentence}")
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"{}", b"1e999"])
-async def test_what_is_no_review(ask: Any, body: bytes) -> None:
+async def test_what_is_no_review_is_a_400(ask: Any, body: bytes) -> None:
     answer = await ask(body)
     assert answer.status_code == 400
     assert answer.text.startswith(NO_REVIEW)

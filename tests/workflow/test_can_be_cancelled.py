@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from experiments.plan import Step
 
 
-async def test_while_it_waits(experiment):
+async def test_a_run_can_be_cancelled_while_it_waits(experiment):
     experiment.finds(problem=("TemplateMissing", "Not yet."))
     handle = await experiment.start("generation 1")
     await experiment.waiting(handle)
@@ -22,7 +22,7 @@ async def test_while_it_waits(experiment):
 
 
 @pytest.mark.parametrize("step", ["take_snapshot", Step.APPLY_CONFIG_MAP, "write_status"])
-async def test_in_the_middle_of_a_step(experiment, step):
+async def test_a_run_can_be_cancelled_in_the_middle_of_a_step(experiment, step):
     experiment.finds(Step.APPLY_CONFIG_MAP)
     experiment.fails(step, [RuntimeError("once")])
     async with experiment.stopped_at(step) as reached:

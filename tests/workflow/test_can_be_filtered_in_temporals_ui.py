@@ -94,7 +94,7 @@ async def test_one_that_fails_is_found_by_its_reason(env, experiment, start):
     assert await until(listed) == [handle.id]
 
 
-async def test_whatever_people_write(experiment, start, attributes):
+async def test_whatever_people_write_can_be_filtered(experiment, start, attributes):
     experiment.finds()
     handle = await start(*(f"requested: {number} {'🌦' * 200}" for number in range(50)))
     await handle.result()

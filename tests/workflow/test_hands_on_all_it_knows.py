@@ -63,7 +63,7 @@ async def test_what_it_has_seen_and_that_children_have_to_be_read(experiment, mo
     assert all((request.seen, request.certain) == ({"Agent a/b": "17"}, True) for request in further)
 
 
-async def test_how_long_it_waits_next(experiment, pauses):
+async def test_a_run_hands_on_how_long_it_waits_next(experiment, pauses):
     experiment.finds(problem=MISSING, times=2)
     experiment.finds()
     handle = await experiment.start("generation 1")

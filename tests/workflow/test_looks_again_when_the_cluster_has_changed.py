@@ -28,7 +28,7 @@ async def test_this_time_the_children_are_read(experiment):
     assert [request.certain for request in experiment.requests("take_snapshot")] == [False, True]
 
 
-async def test_it_is_nothing_to_report(experiment):
+async def test_another_look_is_nothing_to_report(experiment):
     experiment.finds(Step.APPLY_CONFIG_MAP, times=2)
     experiment.fails(Step.APPLY_CONFIG_MAP, [STALE])
     await (await experiment.start("generation 1")).result()

@@ -55,7 +55,7 @@ async def waiting_run(experiment):
 
 
 @pytest.mark.parametrize("what", SENT)
-async def test_the_run_goes_on(experiment, waiting_run, what):
+async def test_a_signal_that_cannot_be_read_stalls_no_run(experiment, waiting_run, what):
     await waiting_run.signal("wake", args=SENT[what])
     await waiting_run.query("__temporal_workflow_metadata")  # answered once the run has taken the signal in
     experiment.finds()

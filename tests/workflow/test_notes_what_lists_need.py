@@ -28,7 +28,7 @@ async def test_how_it_ended_and_all_its_reasons(experiment):
     }
 
 
-async def test_also_where_it_failed(experiment):
+async def test_a_run_that_failed_has_noted_what_lists_need(experiment):
     experiment.finds(problem=("InvalidSchedule", "There is no 31st of February."))
     handle = await experiment.start("generation 1")
     with pytest.raises(WorkflowFailureError):

@@ -28,19 +28,19 @@ async def test_not_again_while_a_run_waits_for_what_it_has_said(experiment):
     assert len(experiment.requests("write_status")) == 2, "that it is missing, and that all is well"
 
 
-async def test_for_news(experiment):
+async def test_status_is_written_for_news(experiment):
     experiment.finds(news=True)
     await (await experiment.start("Ready is Reconciled")).result()
     assert experiment.steps == ["take_snapshot", "write_status"]
 
 
-async def test_for_a_change(experiment):
+async def test_status_is_written_for_a_change(experiment):
     experiment.finds(Step.APPLY_CONFIG_MAP, news=False)
     await (await experiment.start("ConfigMap deleted")).result()
     assert experiment.steps[-1] == "write_status"
 
 
-async def test_for_a_failure(experiment):
+async def test_status_is_written_for_a_failure(experiment):
     experiment.finds(Step.APPLY_CONFIG_MAP, news=False)
     experiment.finds(news=False)
     refused = ApplicationError("may not", type="Forbidden", non_retryable=True)
