@@ -7,8 +7,10 @@ READY := $(VENV)/.ready
 # Some machines say otherwise, and then each of the many processes that tests start compiles everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format tools bench docs-check phases-check lock clean
+.PHONY: help demo dev test test-unit lint format tools bench docs-check phases-check lock clean
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,11 +21,11 @@ demo: tools ## Watch an Experiment live: apply, drift, repair, deletion, history
 dev: tools ## Run cluster and service on this machine until Ctrl-C
 	@$(BIN)/experiment-operator dev
 
-test-unit: $(READY) ## Run the tests that need no cluster, in less than a minute
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope $(WITHOUT_CLUSTER) $(ARGS)
-
 test: tools ## Run all tests on a real API server and a real Temporal server
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-unit: $(READY) ## Run all tests that need no cluster, which takes less than a minute
+	$(PYTEST) --ignore tests/phases -m "not cluster" $(ARGS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .

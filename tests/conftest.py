@@ -29,6 +29,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduli
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn_of(item.nodeid))
+    for item in items:
+        if "folder" in getattr(item, "fixturenames", ()):
+            item.add_marker("cluster")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -31,7 +31,7 @@ def compose_command() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def docker() -> str:
+def docker(folder: str) -> str:  # noqa: ARG001 - it makes a stack: what still runs for another folder ends
     """The command, once an engine answers it."""
     if not works("docker", "version"):
         pytest.skip("NOT TESTED: no Docker engine answers")

@@ -7,6 +7,9 @@ import pytest
 from experiment_operator.local import compose
 from localcluster import LocalCluster
 
+# It starts clusters: what still runs for another folder ends.
+pytestmark = pytest.mark.usefixtures("folder")
+
 
 @pytest.fixture(scope="module")
 async def empty_cluster():

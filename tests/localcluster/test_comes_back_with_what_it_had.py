@@ -8,6 +8,9 @@ from temporalio.client import Client
 
 from localcluster import KubectlError, LocalCluster
 
+# It starts clusters: what still runs for another folder ends.
+pytestmark = pytest.mark.usefixtures("folder")
+
 
 async def test_a_later_start_finds_objects_and_workflows_and_so_do_parts_that_were_away(tmp_path):
     data = {"data_dir": tmp_path, "temporal_db": tmp_path / "temporal.db"}

@@ -6,7 +6,12 @@ import asyncio
 import sys
 from pathlib import Path
 
+import pytest
+
 from localcluster.processes import Process
+
+# It starts clusters: what still runs for another folder ends.
+pytestmark = pytest.mark.usefixtures("folder")
 
 RUN = """
 import asyncio, pathlib, sys

@@ -15,6 +15,9 @@ from localcluster.binaries import ensure
 from localcluster.control_plane import ControlPlane
 from localcluster.temporal import TemporalServer
 
+# It starts clusters: what still runs for another folder ends.
+pytestmark = pytest.mark.usefixtures("folder")
+
 
 async def test_two_clusters_started_at_once_do_not_meet_and_sigterm_ends_the_command(tmp_path):
     command = await asyncio.create_subprocess_exec(
