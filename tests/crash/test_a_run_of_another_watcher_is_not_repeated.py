@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from experiments.contract import Target, WakeSignal
+from support.world import World
 from temporal.client import starter
 
 
-async def test_a_watcher_that_was_still_looking_repeats_no_run_of_another(world, serve, holding, task_queue):
+async def test_a_watcher_that_was_still_looking_repeats_no_run_of_another(world: World, serve, holding, task_queue):
     async with serve(watcher=False), serve(worker=False, client=holding):
         created = await world.create()
         await world.closed_runs(1)

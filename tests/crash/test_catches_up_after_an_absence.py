@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from support.world import World
+
 NAMES = ("edited", "robbed", "tampered", "followed", "deleted", "untouched")
 
 
-async def test_changes_of_every_kind_are_caught_up(world, serve):
+async def test_changes_of_every_kind_are_caught_up(world: World, serve):
     async with serve(watcher=False):
         async with serve(worker=False):
             await asyncio.gather(*(world.create(name, agentRef={"name": f"agent-of-{name}"}) for name in NAMES))
@@ -31,7 +33,7 @@ async def test_changes_of_every_kind_are_caught_up(world, serve):
     }
 
 
-async def _change_everything(world):
+async def _change_everything(world: World):
     await world.edit("edited", llmAsAJudgeModel="gpt-4o")
     robbed, tampered = world.places("robbed").test_workflow, world.places("tampered").config_map
     await world.kube.delete(robbed, uid=(await world.kube.get(robbed))["metadata"]["uid"])

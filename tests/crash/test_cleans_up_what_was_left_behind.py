@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from support.world import World
 
-async def test_a_finalizer_removed_by_hand_leaves_nothing_for_ever(world, serve):
+
+async def test_a_finalizer_removed_by_hand_leaves_nothing_for_ever(world: World, serve):
     async with serve():
         await world.create()
         await world.create("other")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 
+from support.world import World
+
 READY = {
     "watcher": ["watcher is ready"],
     "worker": ["worker is ready"],
@@ -20,7 +22,7 @@ async def test_sigterm_ends_each_role_at_rest(start_process):
     assert dict(zip(started, codes, strict=True)) == dict.fromkeys(READY, 0)
 
 
-async def test_sigterm_ends_the_service_with_runs_in_hand(world, start_process, serve):
+async def test_sigterm_ends_the_service_with_runs_in_hand(world: World, start_process, serve):
     """Some are in the middle of their steps, and one waits, which goes on elsewhere."""
     busy = await start_process("all")
     await world.create("waiting", aiGatewayRef={"name": "judge", "namespace": world.namespace})

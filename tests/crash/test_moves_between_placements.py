@@ -9,13 +9,13 @@ import pytest
 from experiments.names import FINALIZER
 from experiments.options import OWN_NAMESPACE, Options
 from support.clusters import TEMPLATES
-from support.world import new_namespace
+from support.world import World, new_namespace
 
 NAMES = ("with-trigger", "without-trigger", "dataset")
 
 
 @pytest.fixture
-async def experiments(world):
+async def experiments(world: World):
     """Three of them, in a namespace that has the templates as well."""
     await world.cluster.kubectl("apply", "-n", world.namespace, "-f", str(TEMPLATES))
     return {
@@ -32,25 +32,25 @@ async def elsewhere(cluster, kube):
     return name
 
 
-async def test_children_beside_each_experiment_go_with_it(world, serve, experiments):
+async def test_children_beside_each_experiment_go_with_it(world: World, serve, experiments):
     await _settled_in(world, serve, experiments, OWN_NAMESPACE)
     async with serve(world.options):
         await world.cluster.kubectl("delete", "exp", "with-trigger", "-n", world.namespace)
         await _is_gone(world, experiments["with-trigger"])
 
 
-async def test_children_move_from_one_namespace_to_another(world, serve, experiments, elsewhere):
+async def test_children_move_from_one_namespace_to_another(world: World, serve, experiments, elsewhere):
     await _settled_in(world, serve, experiments, "testkube")
     await _settled_in(world, serve, experiments, elsewhere)
 
 
-async def test_children_move_from_a_namespace_to_beside_and_back(world, serve, experiments):
+async def test_children_move_from_a_namespace_to_beside_and_back(world: World, serve, experiments):
     await _settled_in(world, serve, experiments, "testkube")
     await _settled_in(world, serve, experiments, OWN_NAMESPACE)
     await _settled_in(world, serve, experiments, "testkube")
 
 
-async def test_an_experiment_deleted_before_a_move_leaves_nothing(world, serve, experiments, elsewhere):
+async def test_an_experiment_deleted_before_a_move_leaves_nothing(world: World, serve, experiments, elsewhere):
     await _settled_in(world, serve, experiments, "testkube")
     for name in NAMES:
         await world.cluster.kubectl("delete", "exp", name, "-n", world.namespace, "--wait=false")
@@ -58,14 +58,14 @@ async def test_an_experiment_deleted_before_a_move_leaves_nothing(world, serve, 
         await asyncio.gather(*(_is_gone(world, obj) for obj in experiments.values()))
 
 
-async def _settled_in(world, serve, experiments, testkube_namespace):
+async def _settled_in(world: World, serve, experiments, testkube_namespace):
     """Runs the service with this setting until it has nothing to do any more, and looks at what is there then."""
     world.options = Options(testkube_namespace=testkube_namespace)
     async with serve(world.options):
         await asyncio.gather(*(_is_placed(world, name, _uid(obj)) for name, obj in experiments.items()))
 
 
-async def _is_placed(world, name, uid):
+async def _is_placed(world: World, name, uid):
     config_map, workflow, trigger = world.places(name).children
     wanted = [config_map, workflow] if name == "without-trigger" else [config_map, workflow, trigger]
 
@@ -79,7 +79,7 @@ async def _is_placed(world, name, uid):
     await world.until(found, lambda answer: answer == told)
 
 
-async def _is_gone(world, obj):
+async def _is_gone(world: World, obj):
     await world.until(lambda: world.get(world.ref(obj["metadata"]["name"])), lambda found: found is None)
     await world.until(lambda: world.children_of(_uid(obj)), lambda found: found == [])
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from experiments.contract import Target
 from kube.errors import NotFoundError
+from support.world import World
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ CUTS = [
 ]
 
 
-async def test_what_an_interrupted_run_still_does(world, serve, holding):
+async def test_what_an_interrupted_run_still_does(world: World, serve, holding):
     async with serve(client=holding):
         touched = await asyncio.gather(
             *(_replaced_during(world, holding, f"demo-{i}", cut) for i, cut in enumerate(CUTS))
@@ -44,7 +45,7 @@ async def test_what_an_interrupted_run_still_does(world, serve, holding):
     assert dict(zip(CUTS, touched, strict=True)) == {cut: [] for cut in CUTS}
 
 
-async def _replaced_during(world, holding, name, cut):
+async def _replaced_during(world: World, holding, name, cut):
     """What of the new Experiment and its children is another than before the old run went on."""
     words = cut.call.format(experiment=world.ref(name), places=world.places(name))
     if cut.during == "creation":
@@ -69,7 +70,7 @@ async def _replaced_during(world, holding, name, cut):
     return [str(ref) for ref in before if before[ref] != after[ref]]
 
 
-async def _replace(world, name, old):
+async def _replace(world: World, name, old):
     with suppress(NotFoundError):
         await world.kube.delete(world.ref(name), uid=old["metadata"]["uid"])
         await world.kube.merge_patch(world.ref(name), {"metadata": {"finalizers": None}})
@@ -77,12 +78,12 @@ async def _replace(world, name, old):
     await world.create(name, llmAsAJudgeModel="new")
 
 
-async def _everything(world, name):
+async def _everything(world: World, name):
     refs = (world.ref(name), *world.places(name).children)
     return {ref: await world.get(ref) for ref in refs}
 
 
-async def test_a_run_that_waits_finds_that_its_experiment_is_gone(world, serve):
+async def test_a_run_that_waits_finds_that_its_experiment_is_gone(world: World, serve):
     async with serve():
         old = await world.create(aiGatewayRef={"name": "judge", "namespace": world.namespace})
         await world.reported(reason="GatewayMissing")

@@ -8,6 +8,7 @@ import pytest
 
 import localcluster
 from support.clusters import TEMPLATES
+from support.world import World
 
 _CRDS = Path(localcluster.__file__).with_name("crds")
 WORKFLOWS = ("testworkflows.testworkflows.testkube.io", "testworkflowtemplates.testworkflows.testkube.io")
@@ -36,7 +37,7 @@ class Crds:
         await self.cluster.kubectl("apply", "-n", "testkube", "-f", str(TEMPLATES))
 
 
-async def test_testkube_may_be_installed_after_the_service_and_the_agent_runtime_not_at_all(world, serve, crds):
+async def test_testkube_may_be_installed_after_the_service_and_the_agent_runtime_not_at_all(world: World, serve, crds):
     await crds.remove(*WORKFLOWS, *TRIGGERS, *RUNTIME)
     async with serve():
         await world.create()
@@ -55,7 +56,7 @@ async def test_testkube_may_be_installed_after_the_service_and_the_agent_runtime
         await world.closed_runs(1)
 
 
-async def test_a_crd_that_goes_takes_children_along_and_brings_them_back(world, serve, crds):
+async def test_a_crd_that_goes_takes_children_along_and_brings_them_back(world: World, serve, crds):
     async with serve():
         await world.create()
         await world.reported()

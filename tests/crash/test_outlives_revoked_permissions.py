@@ -9,6 +9,7 @@ import pytest
 
 from kube.client import KubeClient
 from localcluster import KubectlError
+from support.world import World
 
 RBAC = "rbac.authorization.k8s.io"
 TEST_WORKFLOWS = "testworkflows.testworkflows.testkube.io"
@@ -75,7 +76,7 @@ REVOKED = {
 
 
 @pytest.mark.parametrize("what", REVOKED)
-async def test_a_forbidden_step_is_a_condition_until_it_is_allowed_again(world, serve, operator, client, what):
+async def test_a_forbidden_step_is_a_condition_until_it_is_allowed_again(world: World, serve, operator, client, what):
     resource, verbs = REVOKED[what]
     async with serve(client=client):
         await world.create("before", trigger=None)

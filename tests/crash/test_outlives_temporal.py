@@ -9,6 +9,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RetryConfig
 
+from support.world import World
+
 
 @pytest.fixture
 async def impatient(cluster):
@@ -17,7 +19,7 @@ async def impatient(cluster):
     return await Client.connect(cluster.temporal_address, data_converter=pydantic_data_converter, retry_config=retry)
 
 
-async def test_experiments_applied_while_temporal_is_away_become_ready_when_it_is_back(world, serve, impatient):
+async def test_experiments_applied_while_temporal_is_away_become_ready_when_it_is_back(world: World, serve, impatient):
     async with serve(watcher=False), serve(worker=False, temporal=impatient):
         await world.create("before")
         await world.closed_runs(1, "before")
@@ -32,7 +34,7 @@ async def test_experiments_applied_while_temporal_is_away_become_ready_when_it_i
         await asyncio.gather(world.closed_runs(2, "before"), world.closed_runs(1, "meanwhile"))
 
 
-async def test_runs_that_were_under_way_go_on(world, serve, holding):
+async def test_runs_that_were_under_way_go_on(world: World, serve, holding):
     """One is held in the middle of its steps, one waits for a gateway, the others are wherever they happen to be."""
     names = [f"demo-{number}" for number in range(10)]
     async with serve(client=holding):

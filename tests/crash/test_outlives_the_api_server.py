@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from experiments.contract import Target
+from support.world import World
 
 
-async def test_runs_go_on_where_they_were_cut_off_and_what_comes_after_is_seen(world, serve, holding):
+async def test_runs_go_on_where_they_were_cut_off_and_what_comes_after_is_seen(world: World, serve, holding):
     cuts = {
         "at-snapshot": f"get {world.ref('at-snapshot')}",
         "at-finalizer": f"patch {world.ref('at-finalizer')}",
@@ -37,7 +38,7 @@ async def test_runs_go_on_where_they_were_cut_off_and_what_comes_after_is_seen(w
         assert len(await world.events(name)) == 1
 
 
-async def _is_repeating(world, name, uid):
+async def _is_repeating(world: World, name, uid):
     """Waits until Temporal shows that the step has failed and will be tried again."""
     handle = world.temporal.get_workflow_handle(Target(world.namespace, name, uid).workflow_id)
 

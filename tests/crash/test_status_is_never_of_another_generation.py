@@ -6,12 +6,13 @@ import asyncio
 
 from experiments.resources import EXPERIMENT
 from kube.objects import Source
+from support.world import World
 
 EDITS = 30
 NEVER = -1  # what the CRD says by default
 
 
-async def test_an_edit_between_apply_and_status_is_never_taken_for_done(world, serve, holding):
+async def test_an_edit_between_apply_and_status_is_never_taken_for_done(world: World, serve, holding):
     words = f"patch status of {world.ref()}"
     async with serve(client=holding):
         held = holding.hold(words)
@@ -29,7 +30,7 @@ async def test_an_edit_between_apply_and_status_is_never_taken_for_done(world, s
         assert (await world.experiment_json())["llm_as_a_judge_model"] == "model-4"
 
 
-async def test_no_status_is_overtaken_while_edits_come_as_fast_as_they_can(world, serve):
+async def test_no_status_is_overtaken_while_edits_come_as_fast_as_they_can(world: World, serve):
     async with serve():
         created = await world.create(llmAsAJudgeModel="model-1")
         writes = asyncio.create_task(_status_writes(world, created, last=EDITS))
@@ -39,7 +40,7 @@ async def test_no_status_is_overtaken_while_edits_come_as_fast_as_they_can(world
         assert (await world.experiment_json())["llm_as_a_judge_model"] == f"model-{EDITS}"
 
 
-async def _status_writes(world, created, *, last):
+async def _status_writes(world: World, created, *, last):
     """The Experiment's generation and that of its status, each time the status changes, until it is the `last` one."""
     version, status, writes = created["metadata"]["resourceVersion"], None, []
     source = Source(EXPERIMENT, namespace=world.namespace)

@@ -10,6 +10,7 @@ import pytest
 from kube.objects import VALIDATING_WEBHOOK_CONFIGURATION, ObjectRef
 from support.installation import Installation
 from support.polling import until
+from support.world import World
 
 CONFIGURATION = ObjectRef(VALIDATING_WEBHOOK_CONFIGURATION, "", "experiment-operator")
 GITOPS = ("--server-side", "--field-manager=gitops", "-f", "-")
@@ -31,7 +32,7 @@ async def bundles(kube):
     return [webhook["clientConfig"].get("caBundle") for webhook in configuration["webhooks"]]
 
 
-async def test_in_the_service_and_in_experiments(installed, world):
+async def test_in_the_service_and_in_experiments(installed, world: World):
     await until(lambda: bundles(world.kube), all)
     await world.agent(url="http://weather.example:8000/.well-known/agent-card.json")
     experiment = json.dumps(world.experiment(scenarios=[{"name": "s", "steps": [{"input": "Hello?"}]}]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from support.world import World
+
 SINGLE, EVERYWHERE = "overlays/single", "components/all-namespaces"
 
 
@@ -39,7 +41,7 @@ async def test_with_the_component_what_no_status_remembers_is_found(settled, ins
         await _has_moved(settled)
 
 
-async def _has_moved(world):
+async def _has_moved(world: World):
     uid = (await world.kube.get(world.ref()))["metadata"]["uid"]
 
     async def places():

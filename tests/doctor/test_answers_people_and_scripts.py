@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from experiment_operator.doctor.report import Verdict
+from support.world import World
 
 PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
 
@@ -91,7 +92,7 @@ async def test_a_role_is_asked_for_its_own_permissions(doctor):
     assert "permission tokenreviews.authentication.k8s.io" in said["api"] - said["worker"]
 
 
-async def test_templates_beside_each_experiment(world, doctor, environment):
+async def test_templates_beside_each_experiment(world: World, doctor, environment):
     environment(TESTKUBE_NAMESPACE=".")
     assert await doctor() == []
     await world.create()

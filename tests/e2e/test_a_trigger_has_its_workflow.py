@@ -10,6 +10,7 @@ import pytest
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import Source
 from localcluster.errors import KubectlError
+from support.world import World
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ async def lives(kube):
 ORDER = [("ADDED", "TestWorkflow"), ("ADDED", "TestTrigger"), ("DELETED", "TestTrigger"), ("DELETED", "TestWorkflow")]
 
 
-async def test_a_trigger_in_another_namespace_has_its_workflow_all_its_life(world, lives):
+async def test_a_trigger_in_another_namespace_has_its_workflow_all_its_life(world: World, lives):
     await world.create("ordered")
     await world.reported("ordered")
     await world.cluster.kubectl("delete", "exp", "ordered", "-n", world.namespace, "--timeout=20s")
@@ -54,7 +55,7 @@ async def test_a_trigger_beside_the_experiment_has_its_workflow_all_its_life(tes
     assert found == ORDER
 
 
-async def test_one_whose_workflow_is_gone_and_cannot_be_made_goes_too(world):
+async def test_one_whose_workflow_is_gone_and_cannot_be_made_goes_too(world: World):
     await world.create()
     await world.reported()
     await world.edit(aiGatewayRef={"name": "missing"})
@@ -66,7 +67,7 @@ async def test_one_whose_workflow_is_gone_and_cannot_be_made_goes_too(world):
 
 
 @asynccontextmanager
-async def refusing(world, operation, condition, message, attempt):
+async def refusing(world: World, operation, condition, message, attempt):
     """Until the end of the block, the API server refuses to have the TestWorkflow written where `condition` is false.
 
     `attempt` is a kubectl command by which that shows.
@@ -102,7 +103,7 @@ async def refusing(world, operation, condition, message, attempt):
         await world.cluster.kubectl("delete", "-f", "-", stdin=document)
 
 
-async def test_one_whose_workflow_is_gone_and_is_refused_goes_until_it_is_taken_again(world, tmp_path):
+async def test_one_whose_workflow_is_gone_and_is_refused_goes_until_it_is_taken_again(world: World, tmp_path):
     await world.create()
     await world.reported()
     workflow = world.places().test_workflow
@@ -117,7 +118,7 @@ async def test_one_whose_workflow_is_gone_and_is_refused_goes_until_it_is_taken_
     assert None not in await world.children()
 
 
-async def test_a_workflow_is_not_made_anew_under_a_trigger_that_somebody_holds(world):
+async def test_a_workflow_is_not_made_anew_under_a_trigger_that_somebody_holds(world: World):
     await world.create()
     await world.reported()
     workflow, trigger = world.places().test_workflow, world.places().test_trigger

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+from support.world import World
 
-async def test_an_experiment_elsewhere_gets_children_in_testkubes_namespace(world):
+
+async def test_an_experiment_elsewhere_gets_children_in_testkubes_namespace(world: World):
     await world.create(scenarios=[{"name": "s", "steps": [{"input": "Hello?"}]}])
     status = await world.reported()
 
@@ -21,7 +23,7 @@ async def test_an_experiment_elsewhere_gets_children_in_testkubes_namespace(worl
     assert {r.kind for r in status.generated_resources} == {"ConfigMap", "TestWorkflow", "TestTrigger"}
 
 
-async def test_elsewhere_nothing_owns_a_child(world):
+async def test_elsewhere_nothing_owns_a_child(world: World):
     """The garbage collector knows no order, and deletes what has an owner in another namespace."""
     await world.create()
     await world.reported()
@@ -47,7 +49,7 @@ async def test_beside_testkube_the_experiment_owns_all_three(testkube_world):
     assert finalizers == ["testbench.agentic-layer.ai/cleanup"]
 
 
-async def test_kubectl_apply_wait_get_and_describe_tell_a_person_what_happened(world):
+async def test_kubectl_apply_wait_get_and_describe_tell_a_person_what_happened(world: World):
     await world.cluster.kubectl("apply", "-f", "-", stdin=json.dumps(world.experiment()))
     await world.cluster.kubectl("wait", "-n", world.namespace, "exp/demo", "--for=condition=Ready", "--timeout=20s")
 
@@ -58,7 +60,7 @@ async def test_kubectl_apply_wait_get_and_describe_tell_a_person_what_happened(w
     assert "created TestWorkflow testkube/demo-workflow" in described
 
 
-async def test_the_finalizer_is_there_before_the_first_child(world):
+async def test_the_finalizer_is_there_before_the_first_child(world: World):
     await world.create()
     await world.reported()
 

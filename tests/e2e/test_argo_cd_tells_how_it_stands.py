@@ -8,6 +8,8 @@ import pytest
 import yaml
 from lupa.lua51 import LuaRuntime
 
+from support.world import World
+
 _DEPLOY = Path(__file__).parents[2] / "deploy" / "argocd"
 _KEY = "resource.customizations.health.testbench.agentic-layer.ai_Experiment"
 # Argo CD opens no libraries for these scripts; `ipairs` and its like are the language's own.
@@ -30,7 +32,7 @@ def health():
 
 
 @pytest.fixture
-def told(world, health):
+def told(world: World, health):
     """`await told("Healthy")`: the message, once the Experiment `demo` stands so."""
 
     async def wait(status):
@@ -42,7 +44,7 @@ def told(world, health):
     return wait
 
 
-async def test_through_a_whole_life(world, told, health):
+async def test_through_a_whole_life(world: World, told, health):
     created = await world.create(aiGatewayRef={"name": "judge", "namespace": world.namespace})
     assert health(created)[0] == "Progressing"
     await world.reported(reason="GatewayMissing")
@@ -58,7 +60,7 @@ async def test_through_a_whole_life(world, told, health):
     await told("Healthy")
 
 
-async def test_while_it_is_deleted(world, health):
+async def test_while_it_is_deleted(world: World, health):
     await world.create()
     await world.reported()
     await world.kube.merge_patch(world.ref(), {"metadata": {"finalizers": ["example.com/hold"]}})

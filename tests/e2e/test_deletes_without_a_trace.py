@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from support.world import World
 
-async def test_an_experiment_elsewhere_takes_its_children_along(world):
+
+async def test_an_experiment_elsewhere_takes_its_children_along(world: World):
     await world.create()
     await world.reported()
     await world.cluster.kubectl("delete", "exp", "demo", "-n", world.namespace, "--timeout=20s")
@@ -26,7 +28,7 @@ async def test_an_experiment_beside_testkube_takes_its_children_along(testkube_w
     assert await world.children(world.name) == [None, None, None]
 
 
-async def test_one_that_is_already_going_gets_no_finalizer_and_no_child(world):
+async def test_one_that_is_already_going_gets_no_finalizer_and_no_child(world: World):
     blocked = world.experiment()
     blocked["metadata"]["finalizers"] = ["example.com/hold"]
     await world.kube.create(blocked_resource := world.ref().resource, blocked)
@@ -41,7 +43,7 @@ async def test_one_that_is_already_going_gets_no_finalizer_and_no_child(world):
     assert blocked_resource.kind == "Experiment"
 
 
-async def test_another_experiment_of_the_same_name_gets_children_of_its_own(world):
+async def test_another_experiment_of_the_same_name_gets_children_of_its_own(world: World):
     first = await world.create()
     await world.reported()
     await world.cluster.kubectl("delete", "exp", "demo", "-n", world.namespace, "--timeout=20s")

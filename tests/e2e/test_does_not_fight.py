@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from support.world import World
+
 EDITS = 40
 MOST = 10
 
 
-async def test_repairs_are_few_and_say_that_they_are_many_and_an_edit_of_the_experiment_does_not_wait(world):
+async def test_repairs_are_few_and_say_that_they_are_many_and_an_edit_of_the_experiment_does_not_wait(world: World):
     await world.create()
     await world.reported()
     ref = world.places().test_trigger

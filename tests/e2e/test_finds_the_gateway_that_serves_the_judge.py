@@ -9,6 +9,7 @@ import pytest
 from experiments.resources import AGENT, AI_GATEWAY
 from kube.objects import ObjectRef
 from localcluster.errors import KubectlError
+from support.world import World
 
 
 @pytest.fixture
@@ -30,12 +31,12 @@ async def shared(cluster, kube):
         await cluster.kubectl("delete", "aigateway", name, "-n", "ai-gateway", "--ignore-not-found")
 
 
-async def judge(world, name="demo"):
+async def judge(world: World, name="demo"):
     """The URL that the evaluate template is passed."""
     return (await world.use(name))["evaluate"].get("openAiBasePath")
 
 
-async def test_without_a_reference_the_first_of_ai_gateway_as_gateways_come_and_go(world, shared):
+async def test_without_a_reference_the_first_of_ai_gateway_as_gateways_come_and_go(world: World, shared):
     await world.create()
     await world.reported()
     assert await judge(world) is None
@@ -50,7 +51,7 @@ async def test_without_a_reference_the_first_of_ai_gateway_as_gateways_come_and_
     await world.until(said, lambda message: "AiGateway ai-gateway/a-gateway, the first in ai-gateway" in message)
 
 
-async def test_the_one_that_the_agent_uses(world, shared):
+async def test_the_one_that_the_agent_uses(world: World, shared):
     await shared("z-gateway")
     await world.gateway("judge")
     await world.agent(url="http://weather:8000/.well-known/agent-card.json")
@@ -62,7 +63,7 @@ async def test_the_one_that_the_agent_uses(world, shared):
     assert f"which Agent {world.namespace}/weather uses" in status.condition("WorkflowReady").message
 
 
-async def test_a_reference_without_namespace_means_the_experiments_own_first(world, shared):
+async def test_a_reference_without_namespace_means_the_experiments_own_first(world: World, shared):
     await shared("judge")
     await world.create(aiGatewayRef={"name": "judge"})
     await world.reported()
@@ -72,7 +73,7 @@ async def test_a_reference_without_namespace_means_the_experiments_own_first(wor
     await world.until(lambda: judge(world), lambda url: url == own)
 
 
-async def test_forbid_on_a_deployment_that_others_wait_for_is_warned_of_as_they_come_and_go(world):
+async def test_forbid_on_a_deployment_that_others_wait_for_is_warned_of_as_they_come_and_go(world: World):
     await world.create("one", trigger={"enabled": True, "concurrencyPolicy": "Forbid"})
     await world.reported("one")
     await world.create("other")

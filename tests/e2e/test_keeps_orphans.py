@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from support.world import World
 
-async def test_orphans_stay_without_the_marks_of_this_service(world):
+
+async def test_orphans_stay_without_the_marks_of_this_service(world: World):
     await world.create()
     await world.reported()
     before = await world.children()

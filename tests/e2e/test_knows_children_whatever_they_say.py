@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from localcluster.errors import KubectlError
+from support.world import World
 
 
-async def test_a_config_map_that_was_replaced_wholesale_is_repaired(world):
+async def test_a_config_map_that_was_replaced_wholesale_is_repaired(world: World):
     await world.create()
     await world.reported()
     await world.closed_runs(1)  # what comes now is another's
@@ -22,7 +23,7 @@ async def test_a_config_map_that_was_replaced_wholesale_is_repaired(world):
     await world.reported()
 
 
-async def test_an_immutable_config_map_is_made_anew(world):
+async def test_an_immutable_config_map_is_made_anew(world: World):
     await world.create()
     await world.reported()
     await world.closed_runs(1)  # what comes now is another's
@@ -40,7 +41,7 @@ async def test_an_immutable_config_map_is_made_anew(world):
     assert any(change.startswith(f"replaced {ref}") for change in result["changes"])
 
 
-async def test_a_workflow_whose_crd_lets_nobody_change_it_is_made_anew_without_its_trigger_meanwhile(world):
+async def test_a_workflow_whose_crd_lets_nobody_change_it_is_made_anew_without_its_trigger_meanwhile(world: World):
     await world.create()
     await world.reported()
     await world.closed_runs(1)  # what comes now is another's
@@ -94,7 +95,7 @@ async def test_a_workflow_whose_crd_lets_nobody_change_it_is_made_anew_without_i
         await world.cluster.kubectl("delete", "-f", "-", stdin=document)
 
 
-async def is_refused(world, ref):
+async def is_refused(world: World, ref):
     patch = '{"spec": {"use": [{"name": "x"}]}}'
     args = ("patch", ref.resource.kind, ref.name, "-n", ref.namespace, "--type=merge", "--dry-run=server", "-p", patch)
     try:

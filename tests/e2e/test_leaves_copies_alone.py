@@ -7,10 +7,11 @@ import json
 import pytest
 
 from kube.objects import ObjectRef
+from support.world import World
 
 
 @pytest.fixture
-async def copied(world):
+async def copied(world: World):
     """Copies of all children, renamed as a person would, and their references."""
     await world.create()
     await world.reported()
@@ -28,7 +29,7 @@ async def copied(world):
         await world.cluster.kubectl("delete", ref.resource.kind, ref.name, "-n", ref.namespace, "--ignore-not-found")
 
 
-async def test_through_a_reconciliation_and_the_deletion_of_the_experiment(world, copied):
+async def test_through_a_reconciliation_and_the_deletion_of_the_experiment(world: World, copied):
     copies = [await world.kube.get(ref) for ref in copied]
     await world.edit(llmAsAJudgeModel="gpt-4o")
     status = await world.reported()
@@ -39,7 +40,7 @@ async def test_through_a_reconciliation_and_the_deletion_of_the_experiment(world
     assert [run.close_time is not None for run in await world.closed_runs(3)] == [True, True, True]
 
 
-async def test_in_the_experiments_own_namespace_too(world):
+async def test_in_the_experiments_own_namespace_too(world: World):
     await world.create()
     await world.reported()
     live = await world.kube.get(world.places().config_map)

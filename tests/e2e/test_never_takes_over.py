@@ -6,6 +6,7 @@ import pytest
 
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
+from support.world import World
 
 FOREIGN = {
     CONFIG_MAP: {"data": {"mine": "yes"}},
@@ -24,7 +25,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("resource", FOREIGN, ids=str)
-async def test_a_taken_name_is_a_conflict_that_ends_with_the_other_object(world, resource):
+async def test_a_taken_name_is_a_conflict_that_ends_with_the_other_object(world: World, resource):
     ref = next(ref for ref in world.places().children if ref.resource == resource)
     meta = {"name": ref.name, "namespace": ref.namespace}
     body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, **FOREIGN[resource]}
@@ -41,7 +42,7 @@ async def test_a_taken_name_is_a_conflict_that_ends_with_the_other_object(world,
     assert (await world.kube.get(ref))["metadata"]["uid"] != foreign["metadata"]["uid"]
 
 
-async def test_deleting_the_experiment_leaves_the_foreign_object(world):
+async def test_deleting_the_experiment_leaves_the_foreign_object(world: World):
     ref = world.places().config_map
     meta = {"name": ref.name, "namespace": ref.namespace}
     foreign = await world.kube.create(CONFIG_MAP, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta})

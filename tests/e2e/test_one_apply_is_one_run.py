@@ -6,9 +6,10 @@ import asyncio
 
 from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
+from support.world import World
 
 
-async def test_a_settled_cluster_sees_no_runs_and_no_writes(world):
+async def test_a_settled_cluster_sees_no_runs_and_no_writes(world: World):
     """Ten seconds of watching after 20 creations and 20 edits: each was one run, and nothing comes after."""
     names = [f"demo-{number}" for number in range(20)]
     await asyncio.gather(*(world.create(name) for name in names))
@@ -23,7 +24,7 @@ async def test_a_settled_cluster_sees_no_runs_and_no_writes(world):
     assert [len(found) for found in runs] == [2] * len(names)
 
 
-async def _versions(world):
+async def _versions(world: World):
     found = {}
     for resource in (EXPERIMENT, CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER):
         for obj in await world.kube.list(resource):
@@ -33,7 +34,7 @@ async def _versions(world):
     return found
 
 
-async def test_an_agent_and_its_experiment_applied_together_are_one_run(world):
+async def test_an_agent_and_its_experiment_applied_together_are_one_run(world: World):
     await world.agent(url="http://weather.svc:8000/.well-known/agent-card.json")
     await world.create()
     status = await world.reported()
@@ -41,7 +42,7 @@ async def test_an_agent_and_its_experiment_applied_together_are_one_run(world):
     await world.closed_runs(1)
 
 
-async def test_a_run_knows_why_it_was_asked_for(world):
+async def test_a_run_knows_why_it_was_asked_for(world: World):
     """Also in the end, by the watcher's signal, and not only from the note with which it began."""
     await world.create()
     await world.reported()

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from support.world import World
+
 
 @pytest.mark.parametrize("levels", [300, 900, 5000])
-async def test_an_experiment_with_bottomless_values_hides_no_other(world: Any, cluster: Any, levels: int) -> None:
+async def test_an_experiment_with_bottomless_values_hides_no_other(world: World, cluster: Any, levels: int) -> None:
     bottomless = '{"a":' * levels + "1" + "}" * levels
     scenarios = [{"name": "deep", "steps": [{"input": "Hello?", "customValues": "BOTTOMLESS"}]}]
     manifest = json.dumps(world.experiment("deep", scenarios=scenarios)).replace('"BOTTOMLESS"', bottomless)

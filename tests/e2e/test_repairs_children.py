@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from support.world import World
+
 
 @pytest.fixture
-async def settled(world):
+async def settled(world: World):
     await world.create()
     await world.reported()
     return world

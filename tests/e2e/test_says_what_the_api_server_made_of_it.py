@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from localcluster.errors import KubectlError
+from support.world import World
 
 GROUP = "admissionregistration.k8s.io/v1"
 
@@ -34,7 +35,7 @@ def policy(name, operations, expression, namespaces):
 
 
 @pytest.fixture
-def rewriting(world):
+def rewriting(world: World):
     """`async with rewriting(expression)`: a policy that changes this test's TestWorkflow on its way in."""
 
     @asynccontextmanager
@@ -53,7 +54,7 @@ def rewriting(world):
     return at_work
 
 
-async def in_force(world):
+async def in_force(world: World):
     """Policies take a moment: returns once a probe of the same rules comes back changed."""
     probe = {
         "apiVersion": "testworkflows.testkube.io/v1",
@@ -72,7 +73,7 @@ async def in_force(world):
     await world.until(changed)
 
 
-async def test_a_rewritten_field_is_told_with_both_values_and_cured_when_the_policy_goes(world, rewriting):
+async def test_a_rewritten_field_is_told_with_both_values_and_cured_when_the_policy_goes(world: World, rewriting):
     async with rewriting('[JSONPatch{op: "replace", path: "/spec/use/0/name", value: "mirror-run-template"}]'):
         await world.create()
         status = await world.reported(reason="Overruled")
@@ -85,7 +86,7 @@ async def test_a_rewritten_field_is_told_with_both_values_and_cured_when_the_pol
     assert (await world.kube.get(world.places().test_workflow))["spec"]["use"][0]["name"] == "run-template"
 
 
-async def test_a_field_that_is_added_where_this_service_writes_is_told(world, rewriting):
+async def test_a_field_that_is_added_where_this_service_writes_is_told(world: World, rewriting):
     async with rewriting('[JSONPatch{op: "add", path: "/spec/events", value: [{"cronjob": {"cron": "* * * * *"}}]}]'):
         await world.create()
         status = await world.reported(reason="Overruled")
@@ -93,7 +94,7 @@ async def test_a_field_that_is_added_where_this_service_writes_is_told(world, re
     await world.reported()
 
 
-async def test_a_field_that_is_stripped_is_told(world, rewriting):
+async def test_a_field_that_is_stripped_is_told(world: World, rewriting):
     async with rewriting('[JSONPatch{op: "remove", path: "/spec/use/1"}]'):
         await world.create()
         status = await world.reported(reason="Overruled")
@@ -101,7 +102,7 @@ async def test_a_field_that_is_stripped_is_told(world, rewriting):
     await world.reported()
 
 
-async def test_history_tells_of_what_was_created_all_the_same(world, rewriting):
+async def test_history_tells_of_what_was_created_all_the_same(world: World, rewriting):
     async with rewriting('[JSONPatch{op: "replace", path: "/spec/use/0/name", value: "mirror-run-template"}]'):
         await world.create()
         await world.reported(reason="Overruled")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from support.world import World
 
-async def delete(world, name="demo"):
+
+async def delete(world: World, name="demo"):
     await world.cluster.kubectl("delete", "exp", name, "-n", world.namespace, "--timeout=60s")
 
 
-async def last_changes(world, name="demo"):
+async def last_changes(world: World, name="demo"):
     run = (await world.closed_runs(2, name))[0]
     return (await world.temporal.get_workflow_handle(run.id, run_id=run.run_id).result())["changes"]
 
 
 @pytest.mark.parametrize("status", ["assigned", "starting", "running", "paused"])
-async def test_an_execution_that_is_about_to_start_is_aborted(world, testkube, status):
+async def test_an_execution_that_is_about_to_start_is_aborted(world: World, testkube, status):
     await world.create()
     await world.reported()
     workflow = world.places().test_workflow
@@ -34,14 +36,14 @@ async def test_an_execution_that_is_about_to_start_is_aborted(world, testkube, s
     ]
 
 
-async def test_where_nothing_runs_nothing_is_said(world):
+async def test_where_nothing_runs_nothing_is_said(world: World):
     await world.create()
     await world.reported()
     await delete(world)
     assert not [change for change in await last_changes(world) if change.startswith("aborted")]
 
 
-async def test_an_execution_of_another_experiment_goes_on(world, testkube):
+async def test_an_execution_of_another_experiment_goes_on(world: World, testkube):
     for name in ("one", "other"):
         await world.create(name)
         await world.reported(name)

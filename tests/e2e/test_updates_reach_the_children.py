@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from support.world import World
 
-async def test_changed_scenarios_reach_the_mounted_file(world):
+
+async def test_changed_scenarios_reach_the_mounted_file(world: World):
     await world.create()
     await world.reported()
     await world.edit(scenarios=[{"name": "other", "steps": [{"input": "Goodbye?"}]}])
@@ -13,7 +15,7 @@ async def test_changed_scenarios_reach_the_mounted_file(world):
     assert [s["name"] for s in (await world.experiment_json())["scenarios"]] == ["other"]
 
 
-async def test_a_dataset_replaces_scenarios_and_back(world):
+async def test_a_dataset_replaces_scenarios_and_back(world: World):
     await world.create()
     await world.reported()
     await world.edit(scenarios=None, dataset={"s3": {"bucket": "data", "key": "weather.csv"}})
@@ -32,7 +34,7 @@ async def test_a_dataset_replaces_scenarios_and_back(world):
     assert "setup" not in await world.use()
 
 
-async def test_the_trigger_comes_and_goes_with_its_switch(world):
+async def test_the_trigger_comes_and_goes_with_its_switch(world: World):
     await world.create(trigger=None)
     status = await world.reported()
     assert await world.get(world.places().test_trigger) is None
@@ -50,7 +52,7 @@ async def test_the_trigger_comes_and_goes_with_its_switch(world):
     assert {r.kind for r in status.generated_resources} == {"ConfigMap", "TestWorkflow"}
 
 
-async def test_a_field_that_is_no_longer_wanted_disappears(world):
+async def test_a_field_that_is_no_longer_wanted_disappears(world: World):
     await world.create(schedule={"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"}, env=[{"name": "A", "value": "1"}])
     await world.reported()
     workflow = await world.kube.get(world.places().test_workflow)
@@ -63,7 +65,7 @@ async def test_a_field_that_is_no_longer_wanted_disappears(world):
     assert "A" not in {variable["name"] for variable in workflow["spec"]["container"]["env"]}
 
 
-async def test_the_agents_url_is_followed_as_it_appears_changes_and_goes(world):
+async def test_the_agents_url_is_followed_as_it_appears_changes_and_goes(world: World):
     await world.create()
     status = await world.reported()
     fallback = f"http://weather.{world.namespace}.svc.cluster.local:8000"
@@ -84,7 +86,7 @@ async def test_the_agents_url_is_followed_as_it_appears_changes_and_goes(world):
     assert ["agent URL changed"] in await world.reasons()
 
 
-async def test_the_otlp_endpoint_is_followed(world):
+async def test_the_otlp_endpoint_is_followed(world: World):
     await world.create()
     await world.reported()
 
@@ -104,7 +106,7 @@ async def test_the_otlp_endpoint_is_followed(world):
     await world.until(endpoints, lambda told: told == [None, None, None, "true"])
 
 
-async def test_fifty_edits_while_busy_cause_at_most_two_more_runs(world):
+async def test_fifty_edits_while_busy_cause_at_most_two_more_runs(world: World):
     await world.create()
     for number in range(50):
         await world.edit(llmAsAJudgeModel=f"model-{number}")

@@ -6,8 +6,10 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from support.world import World
 
-async def test_a_missing_gateway_is_waited_for(world):
+
+async def test_a_missing_gateway_is_waited_for(world: World):
     await world.create(aiGatewayRef={"name": "judge", "namespace": world.namespace})
     status = await world.reported(reason="GatewayMissing")
     assert status.condition("WorkflowReady").status == "False"
@@ -19,7 +21,7 @@ async def test_a_missing_gateway_is_waited_for(world):
     assert len(await world.closed_runs(1)) == 1, "it was the same run"
 
 
-async def test_an_endpoint_that_is_none_reaches_no_phase_and_is_waited_for(world):
+async def test_an_endpoint_that_is_none_reaches_no_phase_and_is_waited_for(world: World):
     await world.otel_config("http://otel:4318\nHTTP_PROXY=http://elsewhere")
     await world.create()
     status = await world.reported(reason="ValueRefused")
@@ -35,7 +37,7 @@ async def test_an_endpoint_that_is_none_reaches_no_phase_and_is_waited_for(world
     assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel:4318"} in container["env"]
 
 
-async def test_an_agent_without_a2a_fails_the_run_with_the_reason_as_its_type(world):
+async def test_an_agent_without_a2a_fails_the_run_with_the_reason_as_its_type(world: World):
     await world.agent(protocols=[{"type": "OpenAI", "port": 8000}])
     await world.create()
     status = await world.reported(reason="AgentWithoutA2A")
@@ -52,7 +54,7 @@ async def test_an_agent_without_a2a_fails_the_run_with_the_reason_as_its_type(wo
     assert [(e["type"], e["reason"]) for e in await world.until(world.events)] == [("Warning", "AgentWithoutA2A")]
 
 
-async def test_a_failed_run_is_followed_by_another_when_its_cause_goes_away(world):
+async def test_a_failed_run_is_followed_by_another_when_its_cause_goes_away(world: World):
     await world.create(schedule={"cron": "0 0 30 2 *"})
     await world.reported(reason="InvalidSchedule")
     await world.closed_runs(1)
@@ -62,7 +64,7 @@ async def test_a_failed_run_is_followed_by_another_when_its_cause_goes_away(worl
     assert (failed.status.name, completed.status.name) == ("FAILED", "COMPLETED")
 
 
-async def test_suspended_means_hands_off_until_it_is_resumed(world):
+async def test_suspended_means_hands_off_until_it_is_resumed(world: World):
     await world.create()
     await world.reported()
     await world.edit(suspend=True, trigger={"enabled": False})
@@ -80,7 +82,7 @@ async def test_suspended_means_hands_off_until_it_is_resumed(world):
     assert await world.get(world.places().test_trigger) is None
 
 
-async def test_a_suspended_experiment_can_still_be_deleted(world):
+async def test_a_suspended_experiment_can_still_be_deleted(world: World):
     await world.create()
     await world.reported()
     await world.edit(suspend=True)
@@ -89,7 +91,7 @@ async def test_a_suspended_experiment_can_still_be_deleted(world):
     assert await world.children() == [None, None, None]
 
 
-async def test_requested_at_forces_one_run(world):
+async def test_requested_at_forces_one_run(world: World):
     await world.create()
     await world.reported()
     await world.closed_runs(1)

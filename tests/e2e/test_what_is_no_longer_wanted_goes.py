@@ -6,20 +6,22 @@ import json
 
 import pytest
 
+from support.world import World
+
 SCHEDULE = {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}
 
 
-async def forget_managers(world, ref, _):
+async def forget_managers(world: World, ref, _):
     await world.kube.merge_patch(ref, {"metadata": {"managedFields": [{}]}})
 
 
-async def apply_as_another(world, _, live):
+async def apply_as_another(world: World, _, live):
     unchanged = {**live, "metadata": {k: live["metadata"][k] for k in ("name", "namespace", "labels", "annotations")}}
     args = ("apply", "--server-side", "--force-conflicts", "--field-manager=somebody", "-f", "-")
     await world.cluster.kubectl(*args, stdin=json.dumps(unchanged))
 
 
-async def restore_from_a_backup(world, ref, live):
+async def restore_from_a_backup(world: World, ref, live):
     dropped = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "generation")
     copy = {**live, "metadata": {k: v for k, v in live["metadata"].items() if k not in dropped}}
     await world.edit(suspend=True)
@@ -31,7 +33,7 @@ async def restore_from_a_backup(world, ref, live):
 
 
 @pytest.mark.parametrize("happens", [forget_managers, apply_as_another, restore_from_a_backup])
-async def test_a_schedule_that_was_taken_back_is_gone(world, happens):
+async def test_a_schedule_that_was_taken_back_is_gone(world: World, happens):
     await world.create(schedule=SCHEDULE)
     await world.reported()
     ref = world.places().test_workflow
@@ -43,7 +45,7 @@ async def test_a_schedule_that_was_taken_back_is_gone(world, happens):
     assert last == f"changed {ref} (spec.events)"
 
 
-async def changes_of(world):
+async def changes_of(world: World):
     runs = reversed(await world.until(world.runs, lambda runs: all(run.close_time for run in runs)))
     handles = [world.temporal.get_workflow_handle(run.id, run_id=run.run_id) for run in runs]
     return [(await handle.result())["changes"] for handle in handles]
@@ -56,7 +58,7 @@ async def changes_of(world):
         ({"trigger": {"enabled": True, "waitForRollout": {"enabled": True}}}, "conditionSpec"),
     ],
 )
-async def test_what_is_no_longer_wanted_of_a_trigger_goes(world, spec, field):
+async def test_what_is_no_longer_wanted_of_a_trigger_goes(world: World, spec, field):
     await world.create(**spec)
     await world.reported()
     ref = world.places().test_trigger
@@ -67,7 +69,7 @@ async def test_what_is_no_longer_wanted_of_a_trigger_goes(world, spec, field):
     assert field not in (await world.kube.get(ref))["spec"]
 
 
-async def test_what_somebody_adds_where_this_service_writes_is_taken_back(world):
+async def test_what_somebody_adds_where_this_service_writes_is_taken_back(world: World):
     await world.create()
     await world.reported()
     ref = world.places().test_workflow
@@ -75,7 +77,7 @@ async def test_what_somebody_adds_where_this_service_writes_is_taken_back(world)
     await world.until(lambda: world.kube.get(ref), lambda live: "events" not in live["spec"])
 
 
-async def test_what_somebody_adds_elsewhere_stays(world):
+async def test_what_somebody_adds_elsewhere_stays(world: World):
     await world.create()
     await world.reported()
     ref = world.places().test_workflow

@@ -9,12 +9,13 @@ import pytest
 from experiments.contract import Target, WakeSignal
 from kube.lease import Lease
 from support.polling import until
+from support.world import World
 from watcher.main import NotLeadingError, _while_held
 
 LEADING, ASKED = '"event": "leading"', "reconciliation asked for"
 
 
-async def test_another_watcher_dispatches_after_sigterm_and_after_sigkill(world, candidates, start_watcher):
+async def test_another_watcher_dispatches_after_sigterm_and_after_sigkill(world: World, candidates, start_watcher):
     await candidates.write()
     first, waiting = await _leader(await start_watcher(), await start_watcher())
     await world.create("one")

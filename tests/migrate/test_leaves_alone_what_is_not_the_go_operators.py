@@ -6,10 +6,11 @@ import pytest
 
 from experiments.resources import GROUP, TEST_TRIGGER
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.world import World
 
 
 @pytest.fixture
-async def put(world):
+async def put(world: World):
     """`await put("name", namespace=…, owner=…, labels=…)`: a ConfigMap of somebody."""
 
     async def create(name, namespace=None, owner=None, labels=None):
@@ -30,23 +31,23 @@ async def put(world):
     }.items(),
     ids=lambda item: item[0],
 )
-async def test_the_right_name_of_another_owner(world, migrate, put, owner):
+async def test_the_right_name_of_another_owner(world: World, migrate, put, owner):
     await world.create()
     await _is_left(world, migrate, await put("demo-experiment", owner=owner[1]))
 
 
-async def test_the_right_owner_who_does_not_control_it(world, migrate, put):
+async def test_the_right_owner_who_does_not_control_it(world: World, migrate, put):
     experiment = await world.create()
     await _is_left(world, migrate, await put("demo-experiment", owner={"uid": experiment["metadata"]["uid"]}))
 
 
-async def test_the_right_owner_of_another_name(world, migrate, put):
+async def test_the_right_owner_of_another_name(world: World, migrate, put):
     experiment = await world.create()
     ref = await put("notes", owner={"uid": experiment["metadata"]["uid"], "controller": True})
     await _is_left(world, migrate, ref, said=False)
 
 
-async def test_an_anchor_of_another_experiment(world, migrate, put):
+async def test_an_anchor_of_another_experiment(world: World, migrate, put):
     """`a` in `b-c` and `a-b` in `c` have one name in the second generation; the labels tell them apart."""
     await world.create()
     labels = {"managed-by": "experiment-controller", "resource-type": "anchor", "experiment-namespace": "another"}
@@ -56,7 +57,7 @@ async def test_an_anchor_of_another_experiment(world, migrate, put):
     await world.kube.delete(ref, uid=(await world.kube.get(ref))["metadata"]["uid"])
 
 
-async def test_what_only_the_status_names(world, migrate):
+async def test_what_only_the_status_names(world: World, migrate):
     """One version between the two generations left no owner at all on what it made in another namespace."""
     await world.create()
     trigger = ObjectRef(TEST_TRIGGER, "testkube", "demo-trigger")
@@ -70,7 +71,7 @@ async def test_what_only_the_status_names(world, migrate):
     await world.kube.delete(trigger, uid=made["metadata"]["uid"])
 
 
-async def _is_left(world, migrate, ref, *, said=True):
+async def _is_left(world: World, migrate, ref, *, said=True):
     before = await world.kube.get(ref)
     answer = await migrate()
     assert (f"  leave    {ref}: " in answer.out) == said

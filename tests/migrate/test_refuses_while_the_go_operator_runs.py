@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from support.world import World
+
 LEASE = "5612223f.agentic-layer.ai"
 
 
 @pytest.fixture
-async def apply(world):
+async def apply(world: World):
     """Applies an object in the namespace of the test, which is gone before the next."""
     applied = set()
 
@@ -37,7 +39,7 @@ def lease(renewed):
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE}, "spec": spec}
 
 
-async def test_a_deployment_of_it_is_in_the_way_until_it_is_scaled_down(world, go_operator, migrate, apply):
+async def test_a_deployment_of_it_is_in_the_way_until_it_is_scaled_down(world: World, go_operator, migrate, apply):
     old = await go_operator.make_beside(await world.create())
     before = [await world.kube.get(ref) for ref in old]
     await apply(deployment("registry.example:5000/mirror/testbench/operator:0.0.1"))
@@ -55,7 +57,7 @@ async def test_a_deployment_of_it_is_in_the_way_until_it_is_scaled_down(world, g
     assert (await migrate()).code == 0
 
 
-async def test_its_lease_is_in_the_way_until_it_has_run_out(world, migrate, apply):
+async def test_its_lease_is_in_the_way_until_it_has_run_out(world: World, migrate, apply):
     await apply(lease(datetime.now(UTC)))
     said = await migrate()
     assert said.code == 1
@@ -64,7 +66,7 @@ async def test_its_lease_is_in_the_way_until_it_has_run_out(world, migrate, appl
     assert (await migrate()).code == 0
 
 
-async def test_somebody_who_knows_better_may_go_on(world, go_operator, migrate, apply):
+async def test_somebody_who_knows_better_may_go_on(world: World, go_operator, migrate, apply):
     await go_operator.make_beside(await world.create())
     await apply(deployment("ghcr.io/agentic-layer/testbench/operator@sha256:0123"))
     assert (await migrate()).code == 1

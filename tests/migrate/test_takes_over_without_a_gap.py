@@ -8,6 +8,7 @@ from experiments.names import FINALIZER
 from experiments.options import OWN_NAMESPACE, Options
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
+from support.world import World
 
 SCENARIOS = {}
 INLINE_DATASET = {
@@ -17,7 +18,9 @@ INLINE_DATASET = {
 
 
 @pytest.mark.parametrize(("where", "spec"), [(OWN_NAMESPACE, SCENARIOS), ("the Experiment's", INLINE_DATASET)])
-async def test_beside_the_experiment_all_is_changed_in_place(world, go_operator, migrate, serve, diary, where, spec):
+async def test_beside_the_experiment_all_is_changed_in_place(
+    world: World, go_operator, migrate, serve, diary, where, spec
+):
     namespace = where if where == OWN_NAMESPACE else world.namespace
     world.options = Options(testkube_namespace=namespace)
     old = await go_operator.make_beside(await world.create(**spec))
@@ -37,7 +40,9 @@ async def test_beside_the_experiment_all_is_changed_in_place(world, go_operator,
 
 
 @pytest.mark.parametrize(("generation", "spec"), [("make_beside", SCENARIOS), ("make_in_testkube", INLINE_DATASET)])
-async def test_elsewhere_the_old_go_once_the_new_are_there(world, go_operator, migrate, serve, diary, generation, spec):
+async def test_elsewhere_the_old_go_once_the_new_are_there(
+    world: World, go_operator, migrate, serve, diary, generation, spec
+):
     experiment = await world.create(**spec)
     old = await getattr(go_operator, generation)(experiment)
     said = await migrate(dry_run=True)
@@ -58,7 +63,9 @@ async def test_elsewhere_the_old_go_once_the_new_are_there(world, go_operator, m
     assert (await migrate()).out == "Nothing to do.\n"
 
 
-async def test_a_takeover_is_without_a_gap_while_the_service_runs_already(world, go_operator, migrate, serve, diary):
+async def test_a_takeover_is_without_a_gap_while_the_service_runs_already(
+    world: World, go_operator, migrate, serve, diary
+):
     experiment = await world.create()
     old = await go_operator.make_in_testkube(experiment)
     async with diary() as kept, serve(Options(watches_all=True)):
@@ -70,14 +77,14 @@ async def test_a_takeover_is_without_a_gap_while_the_service_runs_already(world,
     assert (await migrate()).out == "Nothing to do.\n"
 
 
-async def test_what_the_status_names_goes_even_without_the_command(world, go_operator, serve):
+async def test_what_the_status_names_goes_even_without_the_command(world: World, go_operator, serve):
     old = await go_operator.make_beside(await world.create())
     async with serve(Options()):
         await world.reported()
         assert await _left(world, old) == []
 
 
-async def test_a_trigger_that_nobody_wants_any_more_goes(world, go_operator, migrate, serve):
+async def test_a_trigger_that_nobody_wants_any_more_goes(world: World, go_operator, migrate, serve):
     world.options = Options(testkube_namespace=OWN_NAMESPACE)
     await go_operator.make_beside(await world.create())
     await world.edit(trigger=None)
@@ -87,7 +94,7 @@ async def test_a_trigger_that_nobody_wants_any_more_goes(world, go_operator, mig
         await world.until(world.children, lambda found: found[2] is None)
 
 
-async def test_fields_that_only_the_go_operator_wanted_go(world, go_operator, migrate, serve):
+async def test_fields_that_only_the_go_operator_wanted_go(world: World, go_operator, migrate, serve):
     world.options = Options(testkube_namespace=OWN_NAMESPACE)
     await go_operator.make_beside(await world.create())
     await migrate(testkube_namespace=OWN_NAMESPACE)
@@ -99,7 +106,7 @@ async def test_fields_that_only_the_go_operator_wanted_go(world, go_operator, mi
         assert "content" not in (await world.kube.get(world.places().test_workflow))["spec"]
 
 
-async def test_fields_go_also_where_the_service_came_first(world, go_operator, migrate, serve):
+async def test_fields_go_also_where_the_service_came_first(world: World, go_operator, migrate, serve):
     world.options = Options(testkube_namespace=OWN_NAMESPACE)
     await go_operator.make_beside(await world.create())
     async with serve(world.options):
@@ -112,7 +119,7 @@ async def test_fields_go_also_where_the_service_came_first(world, go_operator, m
     assert (await migrate(testkube_namespace=OWN_NAMESPACE)).out == "Nothing to do.\n"
 
 
-async def test_a_killed_takeover_is_finished_by_the_next(world, go_operator, migrate, killed_migration, serve):
+async def test_a_killed_takeover_is_finished_by_the_next(world: World, go_operator, migrate, killed_migration, serve):
     names = [f"demo-{number}" for number in range(5)]
     old = [ref for name in names for ref in await go_operator.make_beside(await world.create(name))]
     await killed_migration()
@@ -125,7 +132,7 @@ async def test_a_killed_takeover_is_finished_by_the_next(world, go_operator, mig
     assert (await migrate()).out == "Nothing to do.\n"
 
 
-async def test_what_is_not_done_yet_is_said(world, go_operator, migrate):
+async def test_what_is_not_done_yet_is_said(world: World, go_operator, migrate):
     await go_operator.make_beside(await world.create("waits"))
     await go_operator.make_beside(await world.create("suspended", suspend=True))
     await migrate()
@@ -135,5 +142,5 @@ async def test_what_is_not_done_yet_is_said(world, go_operator, migrate):
     assert said.endswith("The service is not done yet.\n")
 
 
-async def _left(world, refs):
+async def _left(world: World, refs):
     return [ref for ref in refs if await world.get(ref)]

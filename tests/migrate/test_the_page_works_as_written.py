@@ -14,6 +14,7 @@ import pytest
 
 from experiments.options import Options
 from localcluster.tools import tool
+from support.world import World
 
 PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
 NAMESPACE, NAME = "testbench-operator-system", "operator-controller-manager"
@@ -54,7 +55,7 @@ def commands(step):
 
 
 @pytest.mark.usefixtures("go_operator_deployed")
-async def test_the_migration_page_works_from_the_first_step_to_the_last(world, go_operator, serve, shell):
+async def test_the_migration_page_works_from_the_first_step_to_the_last(world: World, go_operator, serve, shell):
     introduction, *before, start, check, removal = map(commands, PAGE.read_text().split("\n## "))
     assert not introduction
     old = await go_operator.make_beside(await world.create("demo"))
@@ -75,5 +76,5 @@ async def test_the_migration_page_works_from_the_first_step_to_the_last(world, g
         assert all(await world.children(name))
 
 
-async def _left(world, refs):
+async def _left(world: World, refs):
     return [ref for ref in refs if await world.get(ref)]

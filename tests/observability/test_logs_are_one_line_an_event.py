@@ -11,6 +11,7 @@ from structlog.contextvars import get_contextvars
 from temporalio import activity
 
 from experiments.contract import TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult, Target, WakeSignal
+from support.world import World
 from temporal.client import starter
 from worker.main import temporal_worker
 
@@ -40,7 +41,7 @@ log = structlog.get_logger("kube.client")
     return run.stderr.splitlines()
 
 
-async def test_every_line_of_the_service_is_json_and_dated(world, service):
+async def test_every_line_of_the_service_is_json_and_dated(world: World, service):
     await world.create()
     await world.reported()
     for line in service.events:
@@ -48,7 +49,7 @@ async def test_every_line_of_the_service_is_json_and_dated(world, service):
     assert {line["logger"].partition(".")[0] for line in service.events} >= {"kube", "temporal", "watcher"}
 
 
-async def test_a_run_that_was_asked_for_is_named_with_experiment_and_run_id(world, service):
+async def test_a_run_that_was_asked_for_is_named_with_experiment_and_run_id(world: World, service):
     await world.create()
     await world.reported()
     [run] = await world.closed_runs(1)

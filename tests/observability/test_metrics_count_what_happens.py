@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from experiments.reasons import kind_of
+from support.world import World
 
 _DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-async def test_a_run_is_counted_from_its_reason_to_its_outcome(world, service):
+async def test_a_run_is_counted_from_its_reason_to_its_outcome(world: World, service):
     created = {"verb": "create", "resource": "testworkflows", "code": "201"}
     before = await service.value("experiment_operator_kubernetes_calls_total", **created)
     await world.create()
@@ -28,7 +29,7 @@ async def test_a_run_is_counted_from_its_reason_to_its_outcome(world, service):
         assert await service.value("temporal_request_total", operation=operation)
 
 
-async def test_so_are_runs_that_fail_and_those_that_wait(world, service):
+async def test_so_are_runs_that_fail_and_those_that_wait(world: World, service):
     await world.create("late", aiGatewayRef={"name": "nowhere"})
     await world.create("never", schedule={"cron": "0 0 30 2 *"})
     await service.counts("experiment_operator_reconciliation_pauses_total", reason="GatewayMissing")
@@ -39,7 +40,7 @@ async def test_the_holder_of_a_lease_says_so(service):
     await service.counts("experiment_operator_lease_held", lease="experiment-operator-watcher")
 
 
-async def test_requests_are_counted_by_route(world, service, api):
+async def test_requests_are_counted_by_route(world: World, service, api):
     await world.create("conspicuous")
     await world.reported("conspicuous")
     path = f"/api/v1/namespaces/{world.namespace}/experiments/conspicuous"
@@ -55,7 +56,7 @@ async def test_requests_are_counted_by_route(world, service, api):
     assert world.namespace not in told
 
 
-async def test_each_metric_is_documented_and_each_documented_one_exists(world, service):
+async def test_each_metric_is_documented_and_each_documented_one_exists(world: World, service):
     await world.create("late", aiGatewayRef={"name": "nowhere"})
     await service.counts("experiment_operator_reconciliation_pauses_total")
     families = await service.metrics()

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.world import World
+
 _ROOT = Path(__file__).parents[2]
 _MONITORING = _ROOT / "deploy" / "monitoring"
 _RULE_TESTS = Path(__file__).with_name("rules_test.yaml")
@@ -36,7 +38,7 @@ def _named(expressions):
     return {re.sub(f"({'|'.join(_HISTOGRAM)})$", "", name) for name in found}
 
 
-async def test_every_metric_named_there_is_served(rules, panels, world, service, api, start):
+async def test_every_metric_named_there_is_served(rules, panels, world: World, service, api, start):
     # What is counted by Temporal's SDK is there once it has happened: a failed call, a pause.
     lost = await start("watcher", TEMPORAL_NAMESPACE="nowhere")
     await lost.listens()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 from support.polling import until
+from support.world import World
 
 _START = "dispatch > SignalWithStartWorkflow:ReconcileExperiment"
 _EXPECTED = {
@@ -24,7 +25,7 @@ def _way_to(span, spans):
     return f"{_way_to(above, spans)} > {span['name']}" if above else span["name"]
 
 
-async def test_a_trace_leads_from_the_judgement_to_every_call(world, service, receiver):
+async def test_a_trace_leads_from_the_judgement_to_every_call(world: World, service, receiver):
     await world.create()
     await world.reported()
     await world.closed_runs(1)

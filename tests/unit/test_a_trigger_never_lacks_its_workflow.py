@@ -17,6 +17,7 @@ from experiments.errors import Rejected
 from experiments.options import Options
 from experiments.resources import AGENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.memory import MemoryWorld
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=100)
 WANTED = {"enabled": True}
@@ -93,7 +94,9 @@ CHANGES: dict[str, list[Change]] = {
 
 @pytest.mark.parametrize("place", ["testkube", "."])
 @pytest.mark.parametrize("change", CHANGES)
-def test_at_no_step_of_any_plan_is_there_a_trigger_without_its_workflow(world: Any, place: str, change: str) -> None:
+def test_at_no_step_of_any_plan_is_there_a_trigger_without_its_workflow(
+    world: type[MemoryWorld], place: str, change: str
+) -> None:
     """Each prefix of the actions is one where the worker was killed; the next run starts from what is there."""
     for broken_after in itertools.count():
         made = world(place, trigger=WANTED)
@@ -108,7 +111,7 @@ def test_at_no_step_of_any_plan_is_there_a_trigger_without_its_workflow(world: A
 
 
 @pytest.mark.parametrize("place", ["testkube", "."])
-def test_at_no_step_of_a_creation_is_there_a_trigger_without_its_workflow(world: Any, place: str) -> None:
+def test_at_no_step_of_a_creation_is_there_a_trigger_without_its_workflow(world: type[MemoryWorld], place: str) -> None:
     for broken_after in range(5):
         made = world(place, trigger=WANTED)
         assert walk(made, broken_after) == broken_after
@@ -116,14 +119,14 @@ def test_at_no_step_of_a_creation_is_there_a_trigger_without_its_workflow(world:
         assert len(made.children()) == 3
 
 
-def test_a_trigger_is_not_created_where_its_workflow_could_not_be(world: Any) -> None:
+def test_a_trigger_is_not_created_where_its_workflow_could_not_be(world: type[MemoryWorld]) -> None:
     made = world(trigger=WANTED)
     found = made.plan({made.subject.placement.test_workflow: Rejected("no")})
     assert TEST_TRIGGER not in {action.ref.resource for action in found.actions}
 
 
 @pytest.mark.parametrize("place", ["testkube", "."])
-def test_a_workflow_that_somebody_deleted_is_made_again_for_its_trigger(world: Any, place: str) -> None:
+def test_a_workflow_that_somebody_deleted_is_made_again_for_its_trigger(world: type[MemoryWorld], place: str) -> None:
     made = world(place, trigger=WANTED)
     made.settle()
     ref = made.subject.placement.test_workflow
@@ -132,7 +135,7 @@ def test_a_workflow_that_somebody_deleted_is_made_again_for_its_trigger(world: A
 
 
 @pytest.mark.parametrize("place", ["testkube", "."])
-def test_a_trigger_whose_workflow_is_gone_and_cannot_be_made_goes_too(world: Any, place: str) -> None:
+def test_a_trigger_whose_workflow_is_gone_and_cannot_be_made_goes_too(world: type[MemoryWorld], place: str) -> None:
     made = world(place, trigger=WANTED)
     made.settle()
     workflow, trigger = made.subject.placement.test_workflow, made.subject.placement.test_trigger
@@ -145,7 +148,7 @@ def test_a_trigger_whose_workflow_is_gone_and_cannot_be_made_goes_too(world: Any
     assert made.settle() == [f"create {workflow}", f"create {trigger}"]
 
 
-def test_a_trigger_does_not_wait_for_a_workflow_that_is_going(world: Any) -> None:
+def test_a_trigger_does_not_wait_for_a_workflow_that_is_going(world: type[MemoryWorld]) -> None:
     """Somebody deletes the workflow and a finalizer holds it: until it is made again there is none to start."""
     made = world(trigger=WANTED)
     made.settle()
@@ -153,7 +156,7 @@ def test_a_trigger_does_not_wait_for_a_workflow_that_is_going(world: Any) -> Non
     assert made.settle() == [f"delete {made.subject.placement.test_trigger}"]
 
 
-def test_a_trigger_whose_workflow_could_not_be_written_again_is_kept(world: Any) -> None:
+def test_a_trigger_whose_workflow_could_not_be_written_again_is_kept(world: type[MemoryWorld]) -> None:
     """What is there still runs, although it is not as the Experiment says."""
     made = world(trigger=WANTED)
     made.settle()
@@ -197,7 +200,7 @@ def become(made: Any, state: dict[str, Any]) -> None:
 
 @PROPERTY
 @given(states=st.lists(STATES, min_size=1, max_size=4))
-def test_whatever_changes_between_runs_that_break_off(world: Any, states: list[dict[str, Any]]) -> None:
+def test_whatever_changes_between_runs_that_break_off(world: type[MemoryWorld], states: list[dict[str, Any]]) -> None:
     made = world()
     for state in states:
         become(made, state)

@@ -11,32 +11,33 @@ from experiments.admission import Review, review
 from experiments.resources import AGENT, EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Subject
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 READY = {"status": {"url": "http://agent.default.svc.cluster.local:8000/.well-known/agent-card.json"}}
 
 
 @pytest.fixture
-def made(world: Any) -> Any:
+def made(world: type[MemoryWorld]) -> Any:
     """A world in which nothing is wrong with the Experiment."""
     fine = world(llmAsAJudgeModel="gpt-4o")
     fine.agent(**READY)
     return fine
 
 
-def judge(world: Any, **how: Any) -> Review:
+def judge(world: type[MemoryWorld], **how: Any) -> Review:
     return review(world.snapshot(), **how)
 
 
-def refusals(world: Any, **how: Any) -> list[str]:
+def refusals(world: type[MemoryWorld], **how: Any) -> list[str]:
     return [str(found) for found in judge(world, **how).problems]
 
 
-def warnings(world: Any, **how: Any) -> list[str]:
+def warnings(world: type[MemoryWorld], **how: Any) -> list[str]:
     return [str(found) for found in judge(world, **how).warnings]
 
 
-def of_thresholds(world: Any) -> list[str]:
+def of_thresholds(world: type[MemoryWorld]) -> list[str]:
     return [line for line in warnings(world) if line.startswith("spec.defaultThreshold: ")]
 
 
@@ -48,20 +49,20 @@ def test_a_sound_experiment_passes_in_silence(made: Any) -> None:
     assert judge(made) == Review()
 
 
-def test_a_missing_agent_is_refused_or_warned_of(world: Any) -> None:
+def test_a_missing_agent_is_refused_or_warned_of(world: type[MemoryWorld]) -> None:
     said = "spec.agentRef: Agent default/agent does not exist."
     assert refusals(world()) == [said]
     assert refusals(world(), neighbour_check="warn") == []
     assert warnings(world(), neighbour_check="warn") == [said]
 
 
-def test_without_the_agents_crd_no_agent_is_asked_for(world: Any) -> None:
+def test_without_the_agents_crd_no_agent_is_asked_for(world: type[MemoryWorld]) -> None:
     made = world()
     made.unserved = {AGENT}
     assert judge(made) == Review()
 
 
-def test_everything_that_is_wrong_is_said_at_once(world: Any) -> None:
+def test_everything_that_is_wrong_is_said_at_once(world: type[MemoryWorld]) -> None:
     made = world(
         aiGatewayRef={"name": "gateway"},
         schedule={"cron": "0 0 30 2 *"},
@@ -84,7 +85,7 @@ def test_everything_that_is_wrong_is_said_at_once(world: Any) -> None:
     assert "ConfigMap testkube/weather-experiment.default exists and was not made for this Experiment" in taken[0]
 
 
-def test_what_is_about_others_can_be_warned_of_instead(world: Any) -> None:
+def test_what_is_about_others_can_be_warned_of_instead(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "gateway"}, schedule={"cron": "0 0 30 2 *"})
     for ref in [ref for ref in made.objects if ref.name == "run-template"]:
         del made.objects[ref]
@@ -140,7 +141,7 @@ def test_what_the_models_refuse_is_refused_by_field(made: Any) -> None:
     assert {line.partition(": ")[0] for line in refusals(made)} == {"spec.scenarios", "spec.defaultThreshold"}
 
 
-def test_a_suspended_experiment_is_judged_all_the_same(world: Any) -> None:
+def test_a_suspended_experiment_is_judged_all_the_same(world: type[MemoryWorld]) -> None:
     assert refusals(world(suspend=True)) == refusals(world()) != []
 
 
@@ -150,7 +151,7 @@ def test_what_others_have_to_mend_is_a_warning(made: Any) -> None:
     assert warnings(made) == ["spec: testworkflows.testkube.io/v1 is not served here; install Testkube."]
 
 
-def test_what_was_wrong_before_in_the_same_way_passes(world: Any) -> None:
+def test_what_was_wrong_before_in_the_same_way_passes(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "gateway"})
     before = judge(made)
     assert len(before.problems) == 2
@@ -160,7 +161,7 @@ def test_what_was_wrong_before_in_the_same_way_passes(world: Any) -> None:
     assert [found.path for found in judge(made).since(before).problems] == ["spec.schedule.cron"]
 
 
-def test_an_agent_that_is_not_ready_is_warned_of(world: Any) -> None:
+def test_an_agent_that_is_not_ready_is_warned_of(world: type[MemoryWorld]) -> None:
     made = world()
     made.agent(spec={"protocols": [{"type": "A2A", "port": 9000}]})
     (line,) = warnings(made)

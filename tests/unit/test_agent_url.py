@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from experiments.resources import AGENT, TEST_WORKFLOW
+from support.memory import MemoryWorld
 
 SERVICE = "http://agent.default.svc.cluster.local"
 CARD = "/.well-known/agent-card.json"
@@ -27,7 +28,7 @@ def resolved(made: Any) -> tuple[str, str, str]:
         ("https://agents.example/weather", "https://agents.example/weather"),
     ],
 )
-def test_what_the_agent_reports_without_the_card(world: Any, card: str, url: str) -> None:
+def test_what_the_agent_reports_without_the_card(world: type[MemoryWorld], card: str, url: str) -> None:
     made = world()
     made.agent(spec={"protocols": [{"type": "A2A", "port": 1}]}, status={"url": card})
     assert resolved(made) == (url, "True", "AgentReady")
@@ -46,34 +47,34 @@ def test_what_the_agent_reports_without_the_card(world: Any, card: str, url: str
 )
 @pytest.mark.parametrize("status", [{}, {"status": {}}, {"status": {"url": ""}}])
 def test_an_agent_without_a_url_is_called_where_its_spec_says(
-    world: Any, protocols: list[dict[str, Any]], url: str, status: dict[str, Any]
+    world: type[MemoryWorld], protocols: list[dict[str, Any]], url: str, status: dict[str, Any]
 ) -> None:
     made = world()
     made.agent(spec={"protocols": protocols}, **status)
     assert resolved(made) == (url, "True", "AgentSpec")
 
 
-def test_an_agent_that_says_nothing_yet_is_reached_by_its_service(world: Any) -> None:
+def test_an_agent_that_says_nothing_yet_is_reached_by_its_service(world: type[MemoryWorld]) -> None:
     made = world()
     made.agent(spec={})
     assert resolved(made) == (f"{SERVICE}:8000", "False", "AgentNotReady")
 
 
-def test_a_missing_agent_blocks_nothing(world: Any) -> None:
+def test_a_missing_agent_blocks_nothing(world: type[MemoryWorld]) -> None:
     made = world()
     assert resolved(made) == (f"{SERVICE}:8000", "False", "AgentNotFound")
     assert made.condition("Ready")[0] == "True"
     assert made.manifest(TEST_WORKFLOW)
 
 
-def test_nor_does_a_missing_agent_runtime(world: Any) -> None:
+def test_nor_does_a_missing_agent_runtime(world: type[MemoryWorld]) -> None:
     made = world()
     made.unserved.add(AGENT)
     assert resolved(made) == (f"{SERVICE}:8000", "False", "AgentRuntimeMissing")
     assert made.condition("Ready")[0] == "True"
 
 
-def test_the_agent_is_in_the_experiments_namespace_unless_it_says_so(world: Any) -> None:
+def test_the_agent_is_in_the_experiments_namespace_unless_it_says_so(world: type[MemoryWorld]) -> None:
     made = world(agentRef={"name": "agent", "namespace": "agents"})
     made.agent(status={"url": "http://wrong:8000"})
     assert resolved(made) == ("http://agent.agents.svc.cluster.local:8000", "False", "AgentNotFound")
@@ -81,7 +82,7 @@ def test_the_agent_is_in_the_experiments_namespace_unless_it_says_so(world: Any)
     assert resolved(made) == ("http://right:8000", "True", "AgentReady")
 
 
-def test_an_agent_without_a2a_cannot_be_evaluated(world: Any) -> None:
+def test_an_agent_without_a2a_cannot_be_evaluated(world: type[MemoryWorld]) -> None:
     made = world()
     made.agent(spec={"protocols": [{"type": "OpenAI"}, {"type": "MCP"}]})
     message = "Agent default/agent speaks MCP, OpenAI; an evaluation needs A2A."
@@ -90,7 +91,7 @@ def test_an_agent_without_a2a_cannot_be_evaluated(world: Any) -> None:
     assert TEST_WORKFLOW not in {action.ref.resource for action in made.plan().actions}
 
 
-def ready_once(world: Any, *, port: int = 9090) -> Any:
+def ready_once(world: type[MemoryWorld], *, port: int = 9090) -> Any:
     made = world()
     made.agent(spec={"protocols": [{"type": "A2A"}]}, status={"url": f"{SERVICE}:{port}/a{CARD}"})
     made.settle()
@@ -98,7 +99,7 @@ def ready_once(world: Any, *, port: int = 9090) -> Any:
     return made
 
 
-def test_the_last_good_url_is_kept_while_the_agent_is_not_ready(world: Any) -> None:
+def test_the_last_good_url_is_kept_while_the_agent_is_not_ready(world: type[MemoryWorld]) -> None:
     made = ready_once(world)
     made.agent(spec={"protocols": [{"type": "A2A"}]}, status={"url": ""})
     assert resolved(made) == (f"{SERVICE}:9090/a", "True", "AgentNotReady")
@@ -111,7 +112,7 @@ def test_the_last_good_url_is_kept_while_the_agent_is_not_ready(world: Any) -> N
     assert resolved(made) == (f"{SERVICE}:9090/a", "True", "AgentNotReady")
 
 
-def test_but_not_that_of_another_agent(world: Any) -> None:
+def test_but_not_that_of_another_agent(world: type[MemoryWorld]) -> None:
     made = ready_once(world)
     made.edit(agentRef={"name": "agent2"})
     made.put(AGENT, "agent2", spec={"protocols": [{"type": "A2A", "port": 7}]})
@@ -121,7 +122,7 @@ def test_but_not_that_of_another_agent(world: Any) -> None:
     assert resolved(made) == ("http://agent.agents.svc.cluster.local:7", "True", "AgentSpec")
 
 
-def test_nor_of_one_that_was_deleted(world: Any) -> None:
+def test_nor_of_one_that_was_deleted(world: type[MemoryWorld]) -> None:
     made = ready_once(world)
     ref = made.agent(status={"url": ""})
     del made.objects[ref]
@@ -131,14 +132,14 @@ def test_nor_of_one_that_was_deleted(world: Any) -> None:
     assert resolved(made) == (f"{SERVICE}:7", "True", "AgentSpec")
 
 
-def test_an_assumed_url_is_no_last_good_one(world: Any) -> None:
+def test_an_assumed_url_is_no_last_good_one(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     made.agent(spec={"protocols": [{"type": "A2A", "port": 7}]})
     assert resolved(made) == (f"{SERVICE}:7", "True", "AgentSpec")
 
 
-def test_nor_is_that_of_an_agent_that_said_nothing(world: Any) -> None:
+def test_nor_is_that_of_an_agent_that_said_nothing(world: type[MemoryWorld]) -> None:
     made = world()
     made.agent(spec={})
     made.settle()
@@ -146,7 +147,7 @@ def test_nor_is_that_of_an_agent_that_said_nothing(world: Any) -> None:
     assert resolved(made) == (f"{SERVICE}:7", "True", "AgentSpec")
 
 
-def test_a_new_url_reaches_workflow_and_status(world: Any) -> None:
+def test_a_new_url_reaches_workflow_and_status(world: type[MemoryWorld]) -> None:
     made = ready_once(world)
     made.agent(status={"url": f"http://new:1{CARD}"})
     assert [str(action).split(" (")[0] for action in made.plan().actions] == [

@@ -13,6 +13,7 @@ import pytest
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from experiments.yaml import write
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 GOLDEN = Path(__file__).parent / "golden"
 STEP = {
@@ -59,7 +60,7 @@ MODES: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_children_are_those_of_the_golden_file(world: Any, mode: str) -> None:
+def test_children_are_those_of_the_golden_file(world: type[MemoryWorld], mode: str) -> None:
     place, spec = MODES[mode]
     made = world(place, **spec)
     made.gateway(port=8080)

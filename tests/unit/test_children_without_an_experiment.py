@@ -7,9 +7,10 @@ from typing import Any
 
 from experiments.plan import Plan, plan
 from experiments.snapshot import Snapshot, Subject
+from support.memory import MemoryWorld
 
 
-def settled(world: Any, place: str = "testkube") -> Any:
+def settled(world: type[MemoryWorld], place: str = "testkube") -> Any:
     made = world(place, trigger={"enabled": True})
     made.settle()
     return made
@@ -21,7 +22,7 @@ def of_gone(made: Any) -> Plan:
     return plan(Snapshot(subject, made.snapshot().objects))
 
 
-def test_it_is_deleted_in_the_order_of_any_deletion_without_a_finalizer_to_remove(world: Any) -> None:
+def test_it_is_deleted_in_the_order_of_any_deletion_without_a_finalizer_to_remove(world: type[MemoryWorld]) -> None:
     assert [action.step for action in of_gone(settled(world)).actions] == [
         "delete_test_trigger",
         "delete_test_workflow",
@@ -29,7 +30,7 @@ def test_it_is_deleted_in_the_order_of_any_deletion_without_a_finalizer_to_remov
     ]
 
 
-def test_copies_of_a_child_without_an_experiment_stay(world: Any) -> None:
+def test_copies_of_a_child_without_an_experiment_stay(world: type[MemoryWorld]) -> None:
     made = settled(world)
     for ref in list(made.objects):
         if ref in made.subject.placement.children:
@@ -37,7 +38,7 @@ def test_copies_of_a_child_without_an_experiment_stay(world: Any) -> None:
     assert of_gone(made).actions == ()
 
 
-def test_orphans_are_released_and_then_the_finalizer(world: Any) -> None:
+def test_orphans_are_released_and_then_the_finalizer(world: type[MemoryWorld]) -> None:
     made = settled(world)
     made.metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
     snapshot = made.snapshot()
@@ -50,7 +51,7 @@ def test_orphans_are_released_and_then_the_finalizer(world: Any) -> None:
     ]
 
 
-def test_an_orphan_that_was_released_is_not_released_again(world: Any) -> None:
+def test_an_orphan_that_was_released_is_not_released_again(world: type[MemoryWorld]) -> None:
     made = settled(world)
     made.metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
     for child in made.children():

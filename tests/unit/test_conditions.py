@@ -10,6 +10,7 @@ from experiments.conditions import ConditionType, Reason, Report, condition, gen
 from experiments.errors import BY_REASON, Retryable, Terminal
 from experiments.models import ExperimentStatus, LastReconciliation
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.memory import MemoryWorld
 
 LATER = "2026-11-24T00:00:00Z"
 FOREIGN = {
@@ -32,7 +33,7 @@ def times(conditions: list[dict[str, Any]]) -> dict[str, str]:
     return {c["type"]: c["lastTransitionTime"] for c in conditions}
 
 
-def test_conditions_of_a_new_experiment(world: Any) -> None:
+def test_conditions_of_a_new_experiment(world: type[MemoryWorld]) -> None:
     found = written(world(trigger={"enabled": True}), LATER)
     assert [c["type"] for c in found["conditions"]] == ["AgentResolved", "WorkflowReady", "TriggerReady", "Ready"]
     assert {c["lastTransitionTime"] for c in found["conditions"]} == {LATER}
@@ -40,7 +41,7 @@ def test_conditions_of_a_new_experiment(world: Any) -> None:
     assert all(c["message"] for c in found["conditions"])
 
 
-def test_the_transition_time_moves_only_with_the_status(world: Any) -> None:
+def test_the_transition_time_moves_only_with_the_status(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     before = times(made.status["conditions"])
@@ -57,7 +58,7 @@ def test_the_transition_time_moves_only_with_the_status(world: Any) -> None:
     assert "missing-too" in next(c["message"] for c in found if c["type"] == "Ready")
 
 
-def test_others_conditions_survive(world: Any) -> None:
+def test_others_conditions_survive(world: type[MemoryWorld]) -> None:
     made = world()
     made.status["conditions"] = [FOREIGN]
     assert written(made, LATER)["conditions"][0] == FOREIGN
@@ -68,7 +69,7 @@ def test_others_conditions_survive(world: Any) -> None:
     assert made.plan().needed is False
 
 
-def test_a_trigger_that_is_not_wanted_any_more_has_no_condition(world: Any) -> None:
+def test_a_trigger_that_is_not_wanted_any_more_has_no_condition(world: type[MemoryWorld]) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     made.edit(trigger=None)
@@ -76,14 +77,14 @@ def test_a_trigger_that_is_not_wanted_any_more_has_no_condition(world: Any) -> N
     assert "TriggerReady" not in times(made.status["conditions"])
 
 
-def test_the_worst_problem_gives_the_reason_and_all_are_named(world: Any) -> None:
+def test_the_worst_problem_gives_the_reason_and_all_are_named(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "missing"}, schedule={"cron": "0 0 30 2 *"})
     problems = made.plan().problems
     assert [problem.reason for problem in problems] == ["InvalidSchedule", "GatewayMissing"]
     assert made.condition("Ready")[1:] == ("InvalidSchedule", f"{problems[0]} {problems[1]}")
 
 
-def test_the_status_lists_what_there_is(world: Any) -> None:
+def test_the_status_lists_what_there_is(world: type[MemoryWorld]) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     assert made.status["generatedResources"] == [
@@ -98,7 +99,7 @@ def test_the_status_lists_what_there_is(world: Any) -> None:
     ]
 
 
-def test_a_child_that_was_made_anew_is_remembered_by_its_new_uid(world: Any) -> None:
+def test_a_child_that_was_made_anew_is_remembered_by_its_new_uid(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     made.child(CONFIG_MAP)["metadata"]["uid"] = "another"
@@ -108,7 +109,7 @@ def test_a_child_that_was_made_anew_is_remembered_by_its_new_uid(world: Any) -> 
     assert made.plan().needed is False
 
 
-def test_what_waits_is_reconciling_and_what_needs_a_person_is_stalled(world: Any) -> None:
+def test_what_waits_is_reconciling_and_what_needs_a_person_is_stalled(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "missing"})
     assert made.condition("Reconciling")[:2] == ("True", "GatewayMissing")
     made.edit(schedule={"cron": "0 0 30 2 *"})
@@ -138,7 +139,7 @@ def test_only_what_is_said_differently_is_news(status: dict[str, Any], news: boo
     assert report.differs_from(ExperimentStatus.model_validate(said)) is news
 
 
-def test_a_requested_run_is_honoured_once(world: Any) -> None:
+def test_a_requested_run_is_honoured_once(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     made.metadata["annotations"] = {"testbench.agentic-layer.ai/requested-at": "now"}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from experiments.errors import ExpressionRefused
 from experiments.models import ExperimentSpec
 from experiments.resources import AGENT, TEST_WORKFLOW
+from support.memory import MemoryWorld
 
 
 def arrived(value: str) -> str:
@@ -31,7 +32,7 @@ NO_STRINGS = [
 
 
 @pytest.mark.parametrize("value", NO_STRINGS)
-def test_what_looks_like_no_string_is_written_as_an_expression(world: Any, value: str) -> None:
+def test_what_looks_like_no_string_is_written_as_an_expression(world: type[MemoryWorld], value: str) -> None:
     passed = world(llmAsAJudgeModel=value).config()["evaluate-template"]["model"]
     assert passed == f'{{{{"{value}"}}}}'
 
@@ -39,25 +40,25 @@ def test_what_looks_like_no_string_is_written_as_an_expression(world: Any, value
 @pytest.mark.parametrize(
     "value", ["gpt-4o", "2026/11/a.json", "e3", "o1", "x12", "one", "nano", "yesterday", "nullable", "a {b} }} c"]
 )
-def test_what_is_a_string_is_written_as_it_is(world: Any, value: str) -> None:
+def test_what_is_a_string_is_written_as_it_is(world: type[MemoryWorld], value: str) -> None:
     assert world(llmAsAJudgeModel=value).config()["evaluate-template"]["model"] == value
 
 
 @pytest.mark.parametrize("key", ['2026/"a"\\b.json', "0 ü.json", "1\t2"])
-def test_keys_of_datasets_arrive_as_written(world: Any, key: str) -> None:
+def test_keys_of_datasets_arrive_as_written(world: type[MemoryWorld], key: str) -> None:
     passed = world(scenarios=None, dataset={"s3": {"bucket": "007", "key": key}}).config()["setup-template"]
     assert {name: arrived(value) for name, value in passed.items()} == {"bucket": "007", "key": key}
 
 
 @pytest.mark.parametrize("name", ["0012", "1e3", "true", "2026-11-23"])
-def test_names_of_experiments_arrive_as_written(world: Any, name: str) -> None:
+def test_names_of_experiments_arrive_as_written(world: type[MemoryWorld], name: str) -> None:
     made = world()
     made.metadata["name"] = name
     passed = [config["experimentName"] for config in made.config().values() if "experimentName" in config]
     assert [arrived(value) for value in passed] == [name] * 3
 
 
-def test_every_value_is_a_string(world: Any) -> None:
+def test_every_value_is_a_string(world: type[MemoryWorld]) -> None:
     made = world(scenarios=None, dataset={"s3": {"bucket": "1", "key": "true"}}, aiGatewayRef={"name": "gateway"})
     made.gateway(port=8080)
     values = [value for config in made.config().values() for value in config.values()]
@@ -84,7 +85,7 @@ def test_an_expression_in_the_spec_is_refused(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://agent/{{ secret }}", "http://agent/{{"])
-def test_an_expression_in_what_an_agent_says_is_refused(world: Any, url: str) -> None:
+def test_an_expression_in_what_an_agent_says_is_refused(world: type[MemoryWorld], url: str) -> None:
     made = world()
     made.agent(status={"url": url})
     assert made.condition("AgentResolved") == (
@@ -95,13 +96,13 @@ def test_an_expression_in_what_an_agent_says_is_refused(world: Any, url: str) ->
     assert TEST_WORKFLOW not in {action.ref.resource for action in made.plan().actions}
 
 
-def test_an_expression_in_an_agents_path_is_refused(world: Any) -> None:
+def test_an_expression_in_an_agents_path_is_refused(world: type[MemoryWorld]) -> None:
     made = world()
     made.put(AGENT, "agent", spec={"protocols": [{"type": "A2A", "path": "/{{"}]})
     assert [type(problem) for problem in made.plan().problems] == [ExpressionRefused]
 
 
-def test_an_expression_in_otel_config_is_refused(world: Any) -> None:
+def test_an_expression_in_otel_config_is_refused(world: type[MemoryWorld]) -> None:
     made = world()
     made.otel_config("http://{{ x }}:4318")
     status, reason, message = made.condition("WorkflowReady")
@@ -110,13 +111,13 @@ def test_an_expression_in_otel_config_is_refused(world: Any) -> None:
     assert TEST_WORKFLOW not in {action.ref.resource for action in made.plan().actions}
 
 
-def test_an_expression_in_the_environment_is_a_feature(world: Any) -> None:
+def test_an_expression_in_the_environment_is_a_feature(world: type[MemoryWorld]) -> None:
     own = {"name": "RUN", "value": "{{ execution.id }}"}
     assert own in world(env=[own]).manifest(TEST_WORKFLOW)["spec"]["container"]["env"]
 
 
 @pytest.mark.parametrize("value", ["{{", "{{ execution.id", "{{ a }} {{ b"])
-def test_an_open_expression_in_the_environment_is_an_error(world: Any, value: str) -> None:
+def test_an_open_expression_in_the_environment_is_an_error(world: type[MemoryWorld], value: str) -> None:
     made = world(env=[{"name": "RUN", "value": value}])
     status, reason, message = made.condition("Ready")
     assert (status, reason) == ("False", "InvalidSpec")

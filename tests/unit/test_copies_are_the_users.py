@@ -10,6 +10,7 @@ import pytest
 from experiments.names import OBJECT_ANNOTATION
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.memory import MemoryWorld
 
 
 def copied(made: Any, name: str, namespace: str = "testkube") -> ObjectRef:
@@ -21,7 +22,7 @@ def copied(made: Any, name: str, namespace: str = "testkube") -> ObjectRef:
 
 
 @pytest.mark.parametrize("namespace", ["testkube", "default", "elsewhere"])
-def test_a_copy_is_in_no_plan(world: Any, namespace: str) -> None:
+def test_a_copy_is_in_no_plan(world: type[MemoryWorld], namespace: str) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     ref = copied(made, "mine", namespace)
@@ -30,7 +31,7 @@ def test_a_copy_is_in_no_plan(world: Any, namespace: str) -> None:
     assert ref not in {action.ref for action in made.plan().actions}
 
 
-def test_a_copy_under_the_name_of_a_child_is_a_conflict(world: Any) -> None:
+def test_a_copy_under_the_name_of_a_child_is_a_conflict(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     ref = copied(made, "sunny-workflow.default")
@@ -41,7 +42,7 @@ def test_a_copy_under_the_name_of_a_child_is_a_conflict(world: Any) -> None:
     assert ref not in {action.ref for action in made.plan().actions if action.step.startswith(("apply", "delete"))}
 
 
-def test_a_child_from_before_there_was_that_mark_is_still_ours(world: Any) -> None:
+def test_a_child_from_before_there_was_that_mark_is_still_ours(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     for resource in (CONFIG_MAP, TEST_WORKFLOW):

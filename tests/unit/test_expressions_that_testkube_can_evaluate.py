@@ -5,7 +5,6 @@ every execution, with the reason in Testkube's own log alone. What it can is a f
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +14,7 @@ from experiments.admission import review
 from experiments.errors import InvalidExpression, Terminal
 from experiments.expressions import ExpressionError, check
 from experiments.resources import TEST_WORKFLOW
+from support.memory import MemoryWorld
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=500)
 
@@ -87,7 +87,7 @@ def test_what_testkube_cannot_evaluate_is_an_error_that_says_why(text: str) -> N
     assert str(error.value).startswith(BAD[text])
 
 
-def test_an_expression_that_testkube_cannot_evaluate_is_told_by_field(world: Any) -> None:
+def test_an_expression_that_testkube_cannot_evaluate_is_told_by_field(world: type[MemoryWorld]) -> None:
     made = world(env=[{"name": "A", "value": "{{ execution.id }}"}, {"name": "PROMPT", "value": "say {{ name }}"}])
     message = (
         "spec.env[1].value: speaks of name, which Testkube does not know in an execution; a {{ that is meant is "
@@ -99,14 +99,14 @@ def test_an_expression_that_testkube_cannot_evaluate_is_told_by_field(world: Any
     assert issubclass(InvalidExpression, Terminal)
 
 
-def test_an_expression_that_testkube_cannot_evaluate_is_refused_when_it_is_applied(world: Any) -> None:
+def test_an_expression_that_testkube_cannot_evaluate_is_refused_when_it_is_applied(world: type[MemoryWorld]) -> None:
     made = world(env=[{"name": "PROMPT", "value": "say {{ name }}"}])
     (refused,) = review(made.snapshot(), neighbour_check="warn").problems
     assert str(refused) == made.condition("Ready")[2]
     assert refused.path == "spec.env[0].value"
 
 
-def test_a_brace_that_is_escaped_reaches_testkube_as_it_is_written(world: Any) -> None:
+def test_a_brace_that_is_escaped_reaches_testkube_as_it_is_written(world: type[MemoryWorld]) -> None:
     own = {"name": "PROMPT", "value": 'say {{ "{{" }} name }}'}
     made = world(env=[own])
     assert made.condition("Ready")[:2] == ("True", "Reconciled")

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.memory import MemoryWorld
+
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 
 
@@ -16,12 +18,12 @@ def steps(made: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
-def test_the_finalizer_is_on_before_the_first_child(world: Any, setting: str) -> None:
+def test_the_finalizer_is_on_before_the_first_child(world: type[MemoryWorld], setting: str) -> None:
     assert steps(world(setting))[0] == f"add finalizer {FINALIZER}"
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
-def test_the_finalizer_is_added_once(world: Any, setting: str) -> None:
+def test_the_finalizer_is_added_once(world: type[MemoryWorld], setting: str) -> None:
     made = world(setting)
     made.settle()
     made.edit(defaultThreshold=0.5)
@@ -30,7 +32,7 @@ def test_the_finalizer_is_added_once(world: Any, setting: str) -> None:
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
-def test_a_finalizer_that_somebody_removed_comes_back(world: Any, setting: str) -> None:
+def test_a_finalizer_that_somebody_removed_comes_back(world: type[MemoryWorld], setting: str) -> None:
     made = world(setting)
     made.settle()
     made.metadata["finalizers"].clear()
@@ -38,14 +40,14 @@ def test_a_finalizer_that_somebody_removed_comes_back(world: Any, setting: str) 
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
-def test_no_finalizer_is_added_to_what_is_being_deleted(world: Any, setting: str) -> None:
+def test_no_finalizer_is_added_to_what_is_being_deleted(world: type[MemoryWorld], setting: str) -> None:
     made = world(setting)
     made.metadata["deletionTimestamp"] = "2026-11-23T12:00:00Z"
     made.metadata["finalizers"] = ["somebody/else"]
     assert steps(made) == []
 
 
-def test_finalizers_of_others_do_not_count(world: Any) -> None:
+def test_finalizers_of_others_do_not_count(world: type[MemoryWorld]) -> None:
     made = world()
     made.metadata["finalizers"] = ["somebody/else"]
     assert steps(made)[0] == f"add finalizer {FINALIZER}"

@@ -12,11 +12,12 @@ from experiments.errors import Forbidden, Rejected
 from experiments.names import MANAGED_BY
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
 
 
-def test_in_another_namespace_the_finalizer_comes_first(world: Any) -> None:
+def test_in_another_namespace_the_finalizer_comes_first(world: type[MemoryWorld]) -> None:
     made = world(trigger={"enabled": True})
     assert made.settle() == [
         f"add finalizer {FINALIZER}",
@@ -27,7 +28,9 @@ def test_in_another_namespace_the_finalizer_comes_first(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("setting", "namespace"), [("testkube", "testkube"), (".", "shop")])
-def test_beside_the_experiment_the_finalizer_comes_first(world: Any, setting: str, namespace: str) -> None:
+def test_beside_the_experiment_the_finalizer_comes_first(
+    world: type[MemoryWorld], setting: str, namespace: str
+) -> None:
     made = world(setting, namespace=namespace, trigger={"enabled": True})
     assert made.settle() == [
         f"add finalizer {FINALIZER}",
@@ -37,7 +40,7 @@ def test_beside_the_experiment_the_finalizer_comes_first(world: Any, setting: st
     ]
 
 
-def test_beside_the_experiment_it_owns_all_children(world: Any) -> None:
+def test_beside_the_experiment_it_owns_all_children(world: type[MemoryWorld]) -> None:
     made = world(".", trigger={"enabled": True})
     made.settle()
     owner = {
@@ -50,7 +53,7 @@ def test_beside_the_experiment_it_owns_all_children(world: Any) -> None:
         assert child["metadata"]["ownerReferences"] == [{**owner, "controller": True}]
 
 
-def test_in_another_namespace_nothing_owns_a_child(world: Any) -> None:
+def test_in_another_namespace_nothing_owns_a_child(world: type[MemoryWorld]) -> None:
     """An owner in another namespace would make the garbage collector delete the child at once."""
     made = world(trigger={"enabled": True})
     made.settle()
@@ -58,7 +61,7 @@ def test_in_another_namespace_nothing_owns_a_child(world: Any) -> None:
 
 
 @pytest.mark.parametrize("setting", ["testkube", "."])
-def test_every_child_leads_back_to_its_experiment(world: Any, setting: str) -> None:
+def test_every_child_leads_back_to_its_experiment(world: type[MemoryWorld], setting: str) -> None:
     made = world(setting, trigger={"enabled": True})
     made.settle()
     for child in made.children():
@@ -72,7 +75,7 @@ def test_every_child_leads_back_to_its_experiment(world: Any, setting: str) -> N
         assert metadata["annotations"]["testbench.agentic-layer.ai/object"] == itself
 
 
-def test_a_failed_finalizer_keeps_everything_back(world: Any) -> None:
+def test_a_failed_finalizer_keeps_everything_back(world: type[MemoryWorld]) -> None:
     made = world()
     ref = made.subject.ref
     planned = made.plan({ref: Forbidden("experiments is forbidden")})
@@ -81,7 +84,7 @@ def test_a_failed_finalizer_keeps_everything_back(world: Any) -> None:
 
 
 @pytest.mark.parametrize(("failed", "planned"), [(CONFIG_MAP, []), (TEST_WORKFLOW, [CONFIG_MAP])])
-def test_what_needs_a_failed_child_is_kept_back(world: Any, failed: Any, planned: list[Any]) -> None:
+def test_what_needs_a_failed_child_is_kept_back(world: type[MemoryWorld], failed: Any, planned: list[Any]) -> None:
     made = world(trigger={"enabled": True})
     ref = next(child for child in made.subject.placement.children if child.resource == failed)
     found = made.plan({ref: Rejected("no")})
@@ -93,7 +96,7 @@ def test_what_needs_a_failed_child_is_kept_back(world: Any, failed: Any, planned
     }
 
 
-def test_a_failed_trigger_leaves_the_workflow_alone(world: Any) -> None:
+def test_a_failed_trigger_leaves_the_workflow_alone(world: type[MemoryWorld]) -> None:
     made = world(trigger={"enabled": True})
     found = made.plan({made.subject.placement.test_trigger: Rejected("no")})
     assert [action.ref.resource for action in found.actions[1:]] == [CONFIG_MAP, TEST_WORKFLOW]
@@ -102,7 +105,7 @@ def test_a_failed_trigger_leaves_the_workflow_alone(world: Any) -> None:
     assert TEST_TRIGGER.kind not in {resource.kind for resource in found.report.generated}
 
 
-def test_no_half_of_a_spec_that_breaks_the_rules(world: Any) -> None:
+def test_no_half_of_a_spec_that_breaks_the_rules(world: type[MemoryWorld]) -> None:
     """Such an object may exist from a time with weaker rules."""
     made = world(defaultThreshold=2, trigger={"enabled": "yes"})
     assert made.plan().actions == ()

@@ -16,6 +16,7 @@ from experiments.plan import Plan, plan
 from experiments.resources import AGENT, TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.snapshot import Snapshot
 from kube.objects import ObjectRef
+from support.memory import MemoryWorld
 
 PROPERTY = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
@@ -95,7 +96,9 @@ def assert_settles(made: Any) -> None:
 @PROPERTY
 @given(before=st.tuples(SPECS, AROUND), after=st.tuples(SPECS, AROUND))
 def test_from_anything_to_anything_and_away(
-    world: Any, before: tuple[dict[str, Any], dict[str, Any]], after: tuple[dict[str, Any], dict[str, Any]]
+    world: type[MemoryWorld],
+    before: tuple[dict[str, Any], dict[str, Any]],
+    after: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     made = world(**before[0])
     surround(made, before[1])
@@ -110,7 +113,7 @@ def test_from_anything_to_anything_and_away(
 @PROPERTY
 @given(before=AROUND, after=st.tuples(SPECS, AROUND), seed=st.integers(0, 9))
 def test_the_same_snapshot_gives_the_same_plan(
-    world: Any, before: dict[str, Any], after: tuple[dict[str, Any], dict[str, Any]], seed: int
+    world: type[MemoryWorld], before: dict[str, Any], after: tuple[dict[str, Any], dict[str, Any]], seed: int
 ) -> None:
     """Also where a cache and the API server list its objects in another order."""
     made = world(trigger={"enabled": True})

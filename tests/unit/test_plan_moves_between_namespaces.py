@@ -12,6 +12,7 @@ from experiments.options import Options
 from experiments.plan import plan
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.memory import MemoryWorld
 
 PLACES = ["testkube", "tests", ".", "default"]
 FINALIZER = "testbench.agentic-layer.ai/cleanup"
@@ -23,13 +24,13 @@ def move(made: Any, target: str) -> None:
         made.template(f"{name}-template")
 
 
-def settled(world: Any, place: str) -> Any:
+def settled(world: type[MemoryWorld], place: str) -> Any:
     made = world(place, trigger={"enabled": True})
     made.settle()
     return made
 
 
-def test_the_new_ones_come_first_and_the_old_ones_go_in_reverse(world: Any) -> None:
+def test_the_new_ones_come_first_and_the_old_ones_go_in_reverse(world: type[MemoryWorld]) -> None:
     made = settled(world, "testkube")
     move(made, "tests")
     assert made.settle() == [
@@ -44,7 +45,7 @@ def test_the_new_ones_come_first_and_the_old_ones_go_in_reverse(world: Any) -> N
 
 @pytest.mark.parametrize("target", PLACES)
 @pytest.mark.parametrize("origin", PLACES)
-def test_one_run_is_enough_from_anywhere_to_anywhere(world: Any, origin: str, target: str) -> None:
+def test_one_run_is_enough_from_anywhere_to_anywhere(world: type[MemoryWorld], origin: str, target: str) -> None:
     made = settled(world, origin)
     move(made, target)
     made.settle()
@@ -55,7 +56,7 @@ def test_one_run_is_enough_from_anywhere_to_anywhere(world: Any, origin: str, ta
     assert made.metadata["finalizers"] == [FINALIZER]
 
 
-def test_a_move_begins_with_a_finalizer_that_was_lost(world: Any) -> None:
+def test_a_move_begins_with_a_finalizer_that_was_lost(world: type[MemoryWorld]) -> None:
     made = settled(world, "testkube")
     made.metadata["finalizers"].clear()
     move(made, ".")
@@ -71,7 +72,9 @@ def test_a_move_begins_with_a_finalizer_that_was_lost(world: Any) -> None:
         (CONFIG_MAP, [CONFIG_MAP]),
     ],
 )
-def test_what_is_still_going_in_the_old_place_keeps_what_it_needs(world: Any, held: Any, left: list[str]) -> None:
+def test_what_is_still_going_in_the_old_place_keeps_what_it_needs(
+    world: type[MemoryWorld], held: Any, left: list[str]
+) -> None:
     made = settled(world, "testkube")
     made.child(held)["metadata"]["finalizers"] = ["example.com/hold"]
     ref = next(ref for ref in made.subject.placement.children if ref.resource == held)
@@ -87,7 +90,7 @@ def test_what_is_still_going_in_the_old_place_keeps_what_it_needs(world: Any, he
     assert made.condition("Ready")[:2] == ("True", "Reconciled")
 
 
-def test_the_old_ones_stay_until_the_new_ones_can_work(world: Any) -> None:
+def test_the_old_ones_stay_until_the_new_ones_can_work(world: type[MemoryWorld]) -> None:
     made = settled(world, "testkube")
     move(made, "tests")
     del made.objects[ObjectRef(TEST_WORKFLOW_TEMPLATE, "tests", "run-template")]
@@ -95,7 +98,7 @@ def test_the_old_ones_stay_until_the_new_ones_can_work(world: Any) -> None:
 
 
 @pytest.mark.parametrize("suspend", [False, True])
-def test_what_may_not_be_read_there_is_not_forgotten(world: Any, suspend: bool) -> None:
+def test_what_may_not_be_read_there_is_not_forgotten(world: type[MemoryWorld], suspend: bool) -> None:
     """For all that is known, Testkube's cron goes on with it."""
     made = settled(world, "testkube")
     old = made.subject.placement.children
@@ -115,7 +118,7 @@ def test_what_may_not_be_read_there_is_not_forgotten(world: Any, suspend: bool) 
         made.settle()
 
 
-def test_another_experiments_children_there_are_left_alone(world: Any) -> None:
+def test_another_experiments_children_there_are_left_alone(world: type[MemoryWorld]) -> None:
     made = settled(world, "testkube")
     other = ObjectRef(made.subject.placement.config_map.resource, "testkube", "other-experiment.default")
     made.objects[other] = {

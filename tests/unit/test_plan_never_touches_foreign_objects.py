@@ -9,6 +9,7 @@ import pytest
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, UID_LABEL
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, Resource
+from support.memory import MemoryWorld
 
 CHILDREN = {
     CONFIG_MAP: "weather-experiment.default",
@@ -31,7 +32,7 @@ def touched(made: Any) -> set[Resource]:
 
 @pytest.mark.parametrize("metadata", FOREIGN)
 @pytest.mark.parametrize("resource", CHILDREN)
-def test_a_taken_name_is_a_conflict(world: Any, resource: Resource, metadata: dict[str, Any]) -> None:
+def test_a_taken_name_is_a_conflict(world: type[MemoryWorld], resource: Resource, metadata: dict[str, Any]) -> None:
     made = world(trigger={"enabled": True})
     ref = made.put(resource, CHILDREN[resource], "testkube", metadata=metadata)
     order = list(CHILDREN)
@@ -42,7 +43,7 @@ def test_a_taken_name_is_a_conflict(world: Any, resource: Resource, metadata: di
 
 
 @pytest.mark.parametrize("metadata", FOREIGN)
-def test_cleaning_up_leaves_it(world: Any, metadata: dict[str, Any]) -> None:
+def test_cleaning_up_leaves_it(world: type[MemoryWorld], metadata: dict[str, Any]) -> None:
     made = world(trigger={"enabled": True})
     made.settle()
     refs = [made.put(resource, name, "testkube", metadata=metadata) for resource, name in CHILDREN.items()]
@@ -51,14 +52,14 @@ def test_cleaning_up_leaves_it(world: Any, metadata: dict[str, Any]) -> None:
     assert all(ref in made.objects for ref in refs)
 
 
-def test_so_does_switching_the_trigger_off(world: Any) -> None:
+def test_so_does_switching_the_trigger_off(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     made.put(TEST_TRIGGER, CHILDREN[TEST_TRIGGER], "testkube")
     assert touched(made) == set()
 
 
-def test_a_child_of_an_earlier_experiment_of_this_name_is_taken_on(world: Any) -> None:
+def test_a_child_of_an_earlier_experiment_of_this_name_is_taken_on(world: type[MemoryWorld]) -> None:
     """It was made by this service for that name; an orphan would block the name for ever."""
     made = world(trigger={"enabled": True})
     made.settle()
@@ -70,7 +71,7 @@ def test_a_child_of_an_earlier_experiment_of_this_name_is_taken_on(world: Any) -
     assert made.plan().needed is False
 
 
-def test_a_child_that_is_being_deleted_has_to_be_gone_first(world: Any) -> None:
+def test_a_child_that_is_being_deleted_has_to_be_gone_first(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     made.child(TEST_WORKFLOW)["metadata"]["deletionTimestamp"] = "2026-11-23T12:00:00Z"

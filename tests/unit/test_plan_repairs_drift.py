@@ -11,6 +11,7 @@ import pytest
 from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, UID_LABEL
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, Resource
+from support.memory import MemoryWorld
 
 WORKFLOW = "change TestWorkflow testkube/weather-workflow.default"
 FULL = {
@@ -22,7 +23,7 @@ FULL = {
 
 
 @pytest.fixture
-def settled(world: Any) -> Any:
+def settled(world: type[MemoryWorld]) -> Any:
     made = world(**FULL)
     made.settle()
     assert made.plan().needed is False
@@ -30,7 +31,7 @@ def settled(world: Any) -> Any:
 
 
 @pytest.fixture
-def owned(world: Any) -> Any:
+def owned(world: type[MemoryWorld]) -> Any:
     """Beside its children, which it owns."""
     made = world("default", **FULL)
     made.settle()
@@ -152,7 +153,7 @@ def test_owners_that_others_add_are_no_drift(owned: Any, change: Callable[[Any],
     ],
 )
 def test_what_somebody_adds_where_this_service_can_write_goes(
-    world: Any, change: Callable[[Any], object], path: str
+    world: type[MemoryWorld], change: Callable[[Any], object], path: str
 ) -> None:
     made = world(**{**FULL, "scenarios": None, "dataset": {"url": "http://data/set.json"}})
     made.settle()

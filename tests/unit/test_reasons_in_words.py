@@ -10,12 +10,13 @@ from experiments.options import Options
 from experiments.reasons import kind_of, reasons
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.objects import CONFIG_MAP, ObjectRef, Resource
+from support.memory import MemoryWorld
 
 REQUESTED_AT = "testbench.agentic-layer.ai/requested-at"
 
 
 @pytest.fixture
-def settled(world: Any) -> Any:
+def settled(world: type[MemoryWorld]) -> Any:
     made = world(trigger={"enabled": True})
     made.agent(status={"url": "http://agent:8000"})
     made.settle()
@@ -38,7 +39,7 @@ def test_there_is_no_reason_for_a_settled_experiment(settled: Any) -> None:
     assert why(settled) == []
 
 
-def test_a_new_generation_says_it_all(world: Any, settled: Any) -> None:
+def test_a_new_generation_says_it_all(world: type[MemoryWorld], settled: Any) -> None:
     assert why(world()) == ["generation 1"]
     settled.edit(agentRef={"name": "other"})
     assert why(settled) == ["generation 2"]

@@ -13,6 +13,7 @@ import yaml
 
 from experiment_operator.resources import SAMPLES
 from experiments.yaml import write
+from support.memory import MemoryWorld
 
 WEATHER = """\
 apiVersion: testbench.agentic-layer.ai/v1alpha1
@@ -60,7 +61,7 @@ def config(objects: list[Any], phase: str) -> dict[str, str]:
     return found
 
 
-def test_what_the_plan_would_apply(render: Any, world: Any) -> None:
+def test_what_the_plan_would_apply(render: Any, world: type[MemoryWorld]) -> None:
     made = world(trigger={"enabled": True}, llmAsAJudgeModel="0012", otlpEndpoint="http://otel:4318")
     made.metadata.update(uid="", generation=0)
     experiment = {**made.experiment, "metadata": {"name": "weather"}}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import zoneinfo
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from experiments.errors import InvalidSchedule
 from experiments.models import Schedule
 from experiments.resources import TEST_WORKFLOW
 from experiments.schedule import check_schedule
+from support.memory import MemoryWorld
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_name_of_the_database_is_one() -> None:
     assert len(zones) > 500
 
 
-def test_a_schedule_is_in_the_workflow(world: Any) -> None:
+def test_a_schedule_is_in_the_workflow(world: type[MemoryWorld]) -> None:
     made = world(schedule={"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"})
     cronjob = {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"}
     assert made.manifest(TEST_WORKFLOW)["spec"]["events"] == [{"cronjob": cronjob}]
@@ -98,7 +98,7 @@ def test_a_schedule_is_in_the_workflow(world: Any) -> None:
     assert "events" not in made.manifest(TEST_WORKFLOW)["spec"]
 
 
-def test_one_that_never_runs_keeps_the_workflow_back(world: Any) -> None:
+def test_one_that_never_runs_keeps_the_workflow_back(world: type[MemoryWorld]) -> None:
     made = world(schedule={"cron": "0 0 30 2 *"})
     assert made.condition("Ready")[:2] == ("False", "InvalidSchedule")
     assert TEST_WORKFLOW not in {action.ref.resource for action in made.plan().actions}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 LIMIT = 1024 * 1024
 
 
-def of_size(world: Any, size: int) -> Any:
+def of_size(world: type[MemoryWorld], size: int) -> Any:
     """A world whose experiment.json has exactly this many bytes."""
     made = world()
     made.edit(scenarios=scenarios(0))
@@ -29,13 +30,13 @@ def text(made: Any) -> str:
     return found
 
 
-def test_an_experiment_that_just_fits_is_taken(world: Any) -> None:
+def test_an_experiment_that_just_fits_is_taken(world: type[MemoryWorld]) -> None:
     made = of_size(world, LIMIT)
     assert len(text(made).encode()) == LIMIT
     assert made.condition("Ready")[0] == "True"
 
 
-def test_an_experiment_one_byte_too_large_is_refused(world: Any) -> None:
+def test_an_experiment_one_byte_too_large_is_refused(world: type[MemoryWorld]) -> None:
     made = of_size(world, LIMIT + 1)
     assert made.condition("Ready") == (
         "False",
@@ -45,7 +46,7 @@ def test_an_experiment_one_byte_too_large_is_refused(world: Any) -> None:
     assert [action.ref.resource.kind for action in made.plan().actions] == ["Experiment"]
 
 
-def test_children_of_an_experiment_that_has_grown_too_large_stay(world: Any) -> None:
+def test_children_of_an_experiment_that_has_grown_too_large_stay(world: type[MemoryWorld]) -> None:
     made = world()
     made.settle()
     before = dict(made.child(CONFIG_MAP)["data"])

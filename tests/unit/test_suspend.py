@@ -6,9 +6,10 @@ from typing import Any
 
 from experiments.resources import TEST_TRIGGER
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 
-def suspended(world: Any) -> Any:
+def suspended(world: type[MemoryWorld]) -> Any:
     made = world(trigger={"enabled": True})
     made.agent(status={"url": "http://agent:8000"})
     made.settle()
@@ -16,11 +17,11 @@ def suspended(world: Any) -> Any:
     return made
 
 
-def test_for_a_suspended_experiment_nothing_is_created(world: Any) -> None:
+def test_for_a_suspended_experiment_nothing_is_created(world: type[MemoryWorld]) -> None:
     assert world(suspend=True).plan().actions == ()
 
 
-def test_nothing_is_repaired_changed_or_deleted(world: Any) -> None:
+def test_nothing_is_repaired_changed_or_deleted(world: type[MemoryWorld]) -> None:
     made = suspended(world)
     made.child(CONFIG_MAP)["data"] = {}
     del made.objects[made.subject.placement.test_trigger]
@@ -29,7 +30,7 @@ def test_nothing_is_repaired_changed_or_deleted(world: Any) -> None:
     assert made.plan().actions == ()
 
 
-def test_the_status_says_so_and_keeps_what_it_said(world: Any) -> None:
+def test_the_status_says_so_and_keeps_what_it_said(world: type[MemoryWorld]) -> None:
     made = suspended(world)
     before = {c["type"]: c for c in made.status["conditions"]}
     made.settle()
@@ -42,13 +43,13 @@ def test_the_status_says_so_and_keeps_what_it_said(world: Any) -> None:
     assert len(made.status["generatedResources"]) == 3
 
 
-def test_then_there_is_nothing_more_to_do(world: Any) -> None:
+def test_then_there_is_nothing_more_to_do(world: type[MemoryWorld]) -> None:
     made = suspended(world)
     made.settle()
     assert made.plan().needed is False
 
 
-def test_afterwards_everything_is_caught_up_with(world: Any) -> None:
+def test_afterwards_everything_is_caught_up_with(world: type[MemoryWorld]) -> None:
     made = suspended(world)
     made.settle()
     del made.objects[made.subject.placement.test_trigger]

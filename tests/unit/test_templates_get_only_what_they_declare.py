@@ -9,6 +9,7 @@ import pytest
 from experiments.options import Options, PhaseTemplates
 from experiments.resources import TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.objects import ObjectRef
+from support.memory import MemoryWorld
 
 S3 = {"s3": {"bucket": "datasets", "key": "a.json"}}
 
@@ -21,13 +22,13 @@ def ref(name: str, namespace: str = "testkube") -> ObjectRef:
     return ObjectRef(TEST_WORKFLOW_TEMPLATE, namespace, name)
 
 
-def test_phases_run_in_order(world: Any) -> None:
+def test_phases_run_in_order(world: type[MemoryWorld]) -> None:
     phases = ["run-template", "evaluate-template", "publish-template", "visualize-template"]
     assert list(world().config()) == phases
     assert list(world(scenarios=None, dataset=S3).config()) == ["setup-template", *phases]
 
 
-def test_the_names_of_templates_and_the_mount_path_are_settings(world: Any) -> None:
+def test_the_names_of_templates_and_the_mount_path_are_settings(world: type[MemoryWorld]) -> None:
     made = world(scenarios=None, dataset=S3)
     names = PhaseTemplates("ragas-setup", "ragas-run", "ragas-evaluate", "ragas-publish", "ragas-visualize")
     made.options = Options("testkube", names, "/app/experiment.json")
@@ -40,7 +41,7 @@ def test_the_names_of_templates_and_the_mount_path_are_settings(world: Any) -> N
     assert made.manifest(TEST_WORKFLOW)["spec"]["content"]["files"][0]["path"] == "/app/experiment.json"
 
 
-def test_scenarios_are_mounted_and_datasets_are_not(world: Any) -> None:
+def test_scenarios_are_mounted_and_datasets_are_not(world: type[MemoryWorld]) -> None:
     """Setup writes the file of a dataset itself: nothing may be mounted over it."""
     source = {"name": "weather-experiment.default", "key": "experiment.json"}
     assert world().manifest(TEST_WORKFLOW)["spec"]["content"] == {
@@ -49,7 +50,7 @@ def test_scenarios_are_mounted_and_datasets_are_not(world: Any) -> None:
     assert "content" not in world(scenarios=None, dataset=S3).manifest(TEST_WORKFLOW)["spec"]
 
 
-def test_all_that_charts_of_the_wild_declare(world: Any) -> None:
+def test_all_that_charts_of_the_wild_declare(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "gateway"}, llmAsAJudgeModel="gpt-4o", otlpEndpoint="http://otel:4318")
     made.gateway()
     agent, gateway = "http://agent.default.svc.cluster.local:8000", "http://gateway.ai-gateway.svc.cluster.local:80"
@@ -74,11 +75,13 @@ def test_all_that_charts_of_the_wild_declare(world: Any) -> None:
         ({"url": "https://data.example/a.json"}, {"datasetUrl": "https://data.example/a.json"}),
     ],
 )
-def test_setup_is_told_where_the_dataset_is(world: Any, dataset: dict[str, Any], expected: dict[str, str]) -> None:
+def test_setup_is_told_where_the_dataset_is(
+    world: type[MemoryWorld], dataset: dict[str, Any], expected: dict[str, str]
+) -> None:
     assert world(scenarios=None, dataset=dataset).config()["setup-template"] == expected
 
 
-def test_what_a_template_does_not_declare_is_not_passed(world: Any) -> None:
+def test_what_a_template_does_not_declare_is_not_passed(world: type[MemoryWorld]) -> None:
     """Testkube would ignore it without a word."""
     made = world(llmAsAJudgeModel="gpt-4o")
     made.template("evaluate-template", "judge")
@@ -91,7 +94,7 @@ def test_what_a_template_does_not_declare_is_not_passed(world: Any) -> None:
     ]
 
 
-def test_a_required_parameter_that_nobody_sets_is_reported(world: Any) -> None:
+def test_a_required_parameter_that_nobody_sets_is_reported(world: type[MemoryWorld]) -> None:
     made = world()
     made.template("evaluate-template", model={"type": "string"}, openAiBasePath={}, extra=None, other={"default": ""})
     status, reason, message = made.condition("WorkflowReady")
@@ -101,7 +104,7 @@ def test_a_required_parameter_that_nobody_sets_is_reported(world: Any) -> None:
     assert applies_workflow(made)
 
 
-def test_a_required_parameter_that_is_set_is_not_reported(world: Any) -> None:
+def test_a_required_parameter_that_is_set_is_not_reported(world: type[MemoryWorld]) -> None:
     made = world(llmAsAJudgeModel="gpt-4o")
     made.template("evaluate-template", model={"type": "string"}, openAiApiKey={"type": "string"})
     assert made.condition("WorkflowReady")[:2] == ("True", "Applied")
@@ -117,7 +120,7 @@ def test_a_required_parameter_that_is_set_is_not_reported(world: Any) -> None:
         ),
     ],
 )
-def test_a_missing_template_keeps_the_workflow_back(world: Any, missing: list[str], message: str) -> None:
+def test_a_missing_template_keeps_the_workflow_back(world: type[MemoryWorld], missing: list[str], message: str) -> None:
     """Testkube would accept it, and then run the half that it can resolve."""
     made = world()
     for name in missing:
@@ -127,13 +130,13 @@ def test_a_missing_template_keeps_the_workflow_back(world: Any, missing: list[st
     assert not applies_workflow(made)
 
 
-def test_setup_is_not_needed_for_scenarios(world: Any) -> None:
+def test_setup_is_not_needed_for_scenarios(world: type[MemoryWorld]) -> None:
     made = world()
     del made.objects[ref("setup-template")]
     assert applies_workflow(made)
 
 
-def test_templates_elsewhere_do_not_count(world: Any) -> None:
+def test_templates_elsewhere_do_not_count(world: type[MemoryWorld]) -> None:
     made = world()
     made.objects[ref("run-template", "default")] = made.objects.pop(ref("run-template"))
     assert made.condition("Ready")[1] == "TemplateMissing"
@@ -148,7 +151,7 @@ def test_templates_elsewhere_do_not_count(world: Any) -> None:
     ],
 )
 def test_a_template_that_cannot_do_its_work_is_refused(
-    world: Any, name: str, spec: dict[str, Any], missing: str
+    world: type[MemoryWorld], name: str, spec: dict[str, Any], missing: str
 ) -> None:
     made = world(**spec)
     made.template(name, "experimentName")
@@ -160,7 +163,7 @@ def test_a_template_that_cannot_do_its_work_is_refused(
     assert not applies_workflow(made)
 
 
-def test_the_workflow_never_has_a_templates_name(world: Any) -> None:
+def test_the_workflow_never_has_a_templates_name(world: type[MemoryWorld]) -> None:
     """Testkube's scheduler cannot tell the two apart."""
     made = world()
     made.template("weather-workflow.default", "anything")
@@ -170,7 +173,7 @@ def test_the_workflow_never_has_a_templates_name(world: Any) -> None:
     assert not applies_workflow(made)
 
 
-def test_without_testkube_the_templates_are_not_what_is_wrong(world: Any) -> None:
+def test_without_testkube_the_templates_are_not_what_is_wrong(world: type[MemoryWorld]) -> None:
     made = world()
     made.unserved |= {TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE}
     assert [problem.reason for problem in made.plan().problems] == ["TestkubeMissing"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from experiments.resources import TEST_WORKFLOW
+from support.memory import MemoryWorld
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 SECRET = {"secretKeyRef": {"name": "judge", "key": "key"}}
@@ -38,7 +39,7 @@ def warned(made: Any) -> list[str]:
     return [str(warning) for warning in made.plan().warnings]
 
 
-def test_a_key_in_the_environment_is_passed_as_parameter_too(world: Any) -> None:
+def test_a_key_in_the_environment_is_passed_as_parameter_too(world: type[MemoryWorld]) -> None:
     made = world(env=[{"name": KEY, "value": "sk-1"}])
     assert passed(made)["openAiApiKey"] == "sk-1"
     assert environment(made, KEY) == {"name": KEY, "value": "sk-1"}
@@ -46,26 +47,30 @@ def test_a_key_in_the_environment_is_passed_as_parameter_too(world: Any) -> None
 
 
 @pytest.mark.parametrize("env", [None, [{"name": KEY}], [{"name": KEY, "value": ""}]])
-def test_without_a_key_a_placeholder_is_passed(world: Any, env: list[dict[str, str]] | None) -> None:
+def test_without_a_key_a_placeholder_is_passed(world: type[MemoryWorld], env: list[dict[str, str]] | None) -> None:
     """A gateway inside the cluster may ask for none, but the judge's client refuses to start without."""
     made = world(env=env)
     assert passed(made)["openAiApiKey"] == "unused"
     assert warned(sets(made, KEY)) == []
 
 
-def test_a_key_that_looks_like_a_number_arrives_as_written(world: Any) -> None:
+def test_a_key_that_looks_like_a_number_arrives_as_written(world: type[MemoryWorld]) -> None:
     assert passed(world(env=[{"name": KEY, "value": "0012"}]))["openAiApiKey"] == '{{"0012"}}'
 
 
 @pytest.mark.parametrize("source", [SECRET, CONFIG])
-def test_a_key_from_a_secret_is_not_overruled_by_a_placeholder(world: Any, source: dict[str, Any]) -> None:
+def test_a_key_from_a_secret_is_not_overruled_by_a_placeholder(
+    world: type[MemoryWorld], source: dict[str, Any]
+) -> None:
     made = world(env=[{"name": KEY, "valueFrom": source}])
     assert "openAiApiKey" not in passed(made)
     assert environment(made, KEY) == {"name": KEY, "valueFrom": source}
 
 
 @pytest.mark.parametrize("source", [SECRET, CONFIG])
-def test_a_key_from_a_secret_that_the_template_overrules_is_warned_of(world: Any, source: dict[str, Any]) -> None:
+def test_a_key_from_a_secret_that_the_template_overrules_is_warned_of(
+    world: type[MemoryWorld], source: dict[str, Any]
+) -> None:
     made = world(env=[{"name": "A"}, {"name": KEY, "valueFrom": source}])
     assert warned(made) == []
     (line,) = warned(sets(made, KEY))
@@ -75,7 +80,7 @@ def test_a_key_from_a_secret_that_the_template_overrules_is_warned_of(world: Any
     )
 
 
-def test_a_template_that_takes_no_key_is_passed_none(world: Any) -> None:
+def test_a_template_that_takes_no_key_is_passed_none(world: type[MemoryWorld]) -> None:
     made = world(env=[{"name": KEY, "value": "sk-1"}])
     made.template("evaluate-template", "model")
     assert passed(made) == {}
@@ -88,7 +93,7 @@ def test_a_template_that_takes_no_key_is_passed_none(world: Any) -> None:
 
 
 @pytest.mark.parametrize("part", ["container", "setup", "steps", "after"])
-def test_a_key_is_found_to_be_overruled_wherever_the_template_sets_it(world: Any, part: str) -> None:
+def test_a_key_is_found_to_be_overruled_wherever_the_template_sets_it(world: type[MemoryWorld], part: str) -> None:
     made = world(env=[{"name": KEY, "valueFrom": SECRET}])
     made.template("evaluate-template", "openAiApiKey")
     env = [{"name": KEY, "value": ""}]
@@ -97,7 +102,7 @@ def test_a_key_is_found_to_be_overruled_wherever_the_template_sets_it(world: Any
     assert len(warned(made)) == 1
 
 
-def test_a_base_url_in_the_environment_wins_over_the_gateways(world: Any) -> None:
+def test_a_base_url_in_the_environment_wins_over_the_gateways(world: type[MemoryWorld]) -> None:
     made = world(aiGatewayRef={"name": "gateway"}, env=[{"name": URL, "value": "http://mine/v1"}])
     made.gateway()
     assert {passed(made)[name] for name in ("openAiBasePath", "openApiBasePath")} == {"http://mine/v1"}
@@ -106,20 +111,22 @@ def test_a_base_url_in_the_environment_wins_over_the_gateways(world: Any) -> Non
 
 
 @pytest.mark.parametrize("own", [{"valueFrom": CONFIG}, {"value": ""}, {}])
-def test_a_base_url_that_cannot_be_passed_is_not_overruled_by_the_gateways(world: Any, own: dict[str, Any]) -> None:
+def test_a_base_url_that_cannot_be_passed_is_not_overruled_by_the_gateways(
+    world: type[MemoryWorld], own: dict[str, Any]
+) -> None:
     made = world(aiGatewayRef={"name": "gateway"}, env=[{"name": URL, **own}])
     made.gateway()
     assert not {"openAiBasePath", "openApiBasePath"} & {*passed(made)}
 
 
-def test_a_base_url_from_a_config_map_that_the_template_overrules_is_warned_of(world: Any) -> None:
+def test_a_base_url_from_a_config_map_that_the_template_overrules_is_warned_of(world: type[MemoryWorld]) -> None:
     made = world(env=[{"name": URL, "valueFrom": CONFIG}])
     assert warned(made) == []
     (line,) = warned(sets(made, URL))
     assert line.startswith("spec.env[0]: OPENAI_BASE_URL does not arrive in evaluate-template, which sets it itself")
 
 
-def test_a_templates_own_key_is_not_overruled_by_a_placeholder(world: Any) -> None:
+def test_a_templates_own_key_is_not_overruled_by_a_placeholder(world: type[MemoryWorld]) -> None:
     made = world()
     made.template("evaluate-template", openAiApiKey={"type": "string", "default": "shared"})
     assert "openAiApiKey" not in made.config()["evaluate-template"]

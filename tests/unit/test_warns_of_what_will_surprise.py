@@ -11,6 +11,7 @@ import pytest
 
 from experiments.admission import review
 from experiments.resources import TEST_TRIGGER
+from support.memory import MemoryWorld
 
 Make: TypeAlias = Callable[[Any], Any]
 
@@ -42,20 +43,20 @@ def s3(key: str) -> Make:
     return lambda world: world(scenarios=None, dataset={"s3": {"bucket": "datasets", "key": key}})
 
 
-def overruled(world: Any) -> Any:
+def overruled(world: type[MemoryWorld]) -> Any:
     made = world(env=[{"name": "OPENAI_API_KEY", **SECRET}])
     made.template_sets("evaluate-template", OPENAI_API_KEY="{{ config.openAiApiKey }}")
     return made
 
 
-def without_judge(world: Any) -> Any:
+def without_judge(world: type[MemoryWorld]) -> Any:
     """With an evaluate template as in the phases' own chart."""
     made = world(scenarios=JUDGED, llmAsAJudgeModel="gpt-4o")
     made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
     return made
 
 
-def shared(world: Any, *rivals: tuple[str, str], trigger: dict[str, Any] | None = None) -> Any:
+def shared(world: type[MemoryWorld], *rivals: tuple[str, str], trigger: dict[str, Any] | None = None) -> Any:
     """With triggers of others on the Deployments with these namespaces and names."""
     made = world(trigger=trigger or FORBID)
     for i, (namespace, name) in enumerate(rivals):
@@ -113,13 +114,15 @@ def warned(made: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("surprise", SURPRISES)
-def test_a_surprise_is_in_the_plan(world: Any, surprise: str) -> None:
+def test_a_surprise_is_in_the_plan(world: type[MemoryWorld], surprise: str) -> None:
     make, _, said = SURPRISES[surprise]
     assert warned(make(world)) == [said]
 
 
 @pytest.mark.parametrize("surprise", SURPRISES)
-def test_a_surprise_is_told_to_whoever_applies_it_and_does_not_hinder_them(world: Any, surprise: str) -> None:
+def test_a_surprise_is_told_to_whoever_applies_it_and_does_not_hinder_them(
+    world: type[MemoryWorld], surprise: str
+) -> None:
     make, _, said = SURPRISES[surprise]
     made = make(world)
     made.agent(status={"url": "http://agent:8000"})
@@ -129,7 +132,7 @@ def test_a_surprise_is_told_to_whoever_applies_it_and_does_not_hinder_them(world
 
 
 @pytest.mark.parametrize("surprise", SURPRISES)
-def test_a_surprise_is_in_the_status_of_an_experiment_that_is_ready(world: Any, surprise: str) -> None:
+def test_a_surprise_is_in_the_status_of_an_experiment_that_is_ready(world: type[MemoryWorld], surprise: str) -> None:
     make, condition, said = SURPRISES[surprise]
     made = make(world)
     made.settle()
@@ -142,7 +145,7 @@ def test_a_surprise_is_in_the_status_of_an_experiment_that_is_ready(world: Any, 
     assert others <= {"Applied"}
 
 
-def test_a_surprise_that_is_mended_is_not_in_the_status_any_more(world: Any) -> None:
+def test_a_surprise_that_is_mended_is_not_in_the_status_any_more(world: type[MemoryWorld]) -> None:
     made = world(scenarios=JUDGED)
     made.settle()
     made.edit(llmAsAJudgeModel="gpt-4o")
@@ -150,12 +153,12 @@ def test_a_surprise_that_is_mended_is_not_in_the_status_any_more(world: Any) -> 
     assert made.condition("WorkflowReady")[1] == "Applied"
 
 
-def test_two_surprises_are_both_said(world: Any) -> None:
+def test_two_surprises_are_both_said(world: type[MemoryWorld]) -> None:
     made = world(scenarios=JUDGED, env=[{"name": "OTEL_EXPORTER_OTLP_ENDPOINT"}])
     assert made.condition("WorkflowReady")[2].count(" Warning: ") == 2
 
 
-def test_parameters_that_nobody_sets_give_the_reason_and_surprises_are_said_besides(world: Any) -> None:
+def test_parameters_that_nobody_sets_give_the_reason_and_surprises_are_said_besides(world: type[MemoryWorld]) -> None:
     made = world(scenarios=JUDGED)
     made.template("evaluate-template", model={"type": "string"})
     _, reason, message = made.condition("WorkflowReady")
@@ -164,11 +167,11 @@ def test_parameters_that_nobody_sets_give_the_reason_and_surprises_are_said_besi
 
 
 @pytest.mark.parametrize("key", ["a.json", "a/b.JSON"])
-def test_a_key_that_ends_in_json_is_fine(world: Any, key: str) -> None:
+def test_a_key_that_ends_in_json_is_fine(world: type[MemoryWorld], key: str) -> None:
     assert warned(s3(key)(world)) == []
 
 
-def test_metrics_without_a_model_are_fine_where_the_template_has_one(world: Any) -> None:
+def test_metrics_without_a_model_are_fine_where_the_template_has_one(world: type[MemoryWorld]) -> None:
     made = world(scenarios=JUDGED)
     made.template("evaluate-template", model={"type": "string", "default": "gpt-4o"})
     assert warned(made) == []
@@ -183,43 +186,47 @@ def test_metrics_without_a_model_are_fine_where_the_template_has_one(world: Any)
         {},
     ],
 )
-def test_no_model_is_missed_where_one_is_named_or_none_is_known_to_be_needed(world: Any, spec: dict[str, Any]) -> None:
+def test_no_model_is_missed_where_one_is_named_or_none_is_known_to_be_needed(
+    world: type[MemoryWorld], spec: dict[str, Any]
+) -> None:
     assert warned(world(**spec)) == []
 
 
-def test_a_deployment_that_nobody_else_waits_for_may_be_forbidden(world: Any) -> None:
+def test_a_deployment_that_nobody_else_waits_for_may_be_forbidden(world: type[MemoryWorld]) -> None:
     assert warned(shared(world, ("default", "other"), ("shop", "agent"))) == []
 
 
 @pytest.mark.parametrize(
     "trigger", [{**FORBID, "concurrencyPolicy": "Replace"}, {**FORBID, "enabled": False}, {"enabled": True}]
 )
-def test_only_forbid_keeps_events_from_others(world: Any, trigger: dict[str, Any]) -> None:
+def test_only_forbid_keeps_events_from_others(world: type[MemoryWorld], trigger: dict[str, Any]) -> None:
     assert warned(shared(world, ("default", "agent"), trigger=trigger)) == []
 
 
-def test_an_experiment_is_no_rival_of_its_own(world: Any) -> None:
+def test_an_experiment_is_no_rival_of_its_own(world: type[MemoryWorld]) -> None:
     made = shared(world)
     made.settle()
     assert warned(made) == []
 
 
 @pytest.mark.parametrize("spec", [{}, {"resourceSelector": None}, {"resourceSelector": {"name": "agent"}}])
-def test_a_trigger_that_names_no_deployment_is_no_rival(world: Any, spec: dict[str, Any]) -> None:
+def test_a_trigger_that_names_no_deployment_is_no_rival(world: type[MemoryWorld], spec: dict[str, Any]) -> None:
     made = shared(world)
     made.put(TEST_TRIGGER, "rival", "testkube", spec=spec)
     assert warned(made) == []
 
 
 @pytest.mark.parametrize(("policy", "read"), [("Forbid", ["rival-1"]), ("Replace", [])])
-def test_a_snapshot_has_one_rival_where_it_matters(world: Any, policy: str, read: list[str]) -> None:
+def test_a_snapshot_has_one_rival_where_it_matters(world: type[MemoryWorld], policy: str, read: list[str]) -> None:
     trigger = {**FORBID, "concurrencyPolicy": policy}
     made = shared(world, ("shop", "agent"), ("default", "agent"), ("default", "agent"), trigger=trigger)
     assert [ref.name for ref in made.taken().objects if ref.resource == TEST_TRIGGER] == read
 
 
 @pytest.mark.parametrize("own", [None, "http://models.ml:8080"])
-def test_a_judge_has_an_address_from_a_gateway_or_from_the_environment(world: Any, own: str | None) -> None:
+def test_a_judge_has_an_address_from_a_gateway_or_from_the_environment(
+    world: type[MemoryWorld], own: str | None
+) -> None:
     made = without_judge(world)
     assert warned(made) == [NO_JUDGE]
     if own:
@@ -229,21 +236,21 @@ def test_a_judge_has_an_address_from_a_gateway_or_from_the_environment(world: An
     assert warned(made) == []
 
 
-def test_a_judge_has_an_address_where_the_template_has_one(world: Any) -> None:
+def test_a_judge_has_an_address_where_the_template_has_one(world: type[MemoryWorld]) -> None:
     made = without_judge(world)
     made.template("evaluate-template", openAiBasePath={"type": "string", "default": "http://models.ml:8080"})
     made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
     assert NO_JUDGE not in warned(made)
 
 
-def test_an_address_that_is_emptied_is_none(world: Any) -> None:
+def test_an_address_that_is_emptied_is_none(world: type[MemoryWorld]) -> None:
     made = without_judge(world)
     made.gateway()
     made.edit(env=[{"name": "OPENAI_BASE_URL", "value": ""}])
     assert warned(made) == [NO_JUDGE]
 
 
-def test_without_metrics_nobody_needs_a_judge(world: Any) -> None:
+def test_without_metrics_nobody_needs_a_judge(world: type[MemoryWorld]) -> None:
     made = world()
     made.template_sets("evaluate-template", OPENAI_BASE_URL="{{ config.openAiBasePath }}")
     assert warned(made) == []

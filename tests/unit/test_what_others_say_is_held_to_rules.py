@@ -8,6 +8,7 @@ import pytest
 
 from experiments.resources import AGENT, AI_GATEWAY, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP
+from support.memory import MemoryWorld
 
 URL = "must be an http:// or https:// URL, in which spaces, quotes, braces and non-ASCII letters are percent-encoded"
 BAD_URLS = [
@@ -32,14 +33,14 @@ def refused(made: Any, condition: str) -> str:
 
 
 @pytest.mark.parametrize("url", [url for url in BAD_URLS if url.strip() == url])
-def test_the_endpoint_in_otel_config(world: Any, url: str) -> None:
+def test_the_endpoint_in_otel_config(world: type[MemoryWorld], url: str) -> None:
     made = world()
     made.otel_config(url)
     what = "OTEL_EXPORTER_OTLP_ENDPOINT of ConfigMap default/otel-config"
     assert refused(made, "WorkflowReady") == f"{what}: {URL}: {url!r}"
 
 
-def test_spaces_around_the_endpoint_are_left_out(world: Any) -> None:
+def test_spaces_around_the_endpoint_are_left_out(world: type[MemoryWorld]) -> None:
     made = world()
     made.otel_config(" http://otel:4318\n")
     assert {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://otel:4318"} in (
@@ -48,13 +49,13 @@ def test_spaces_around_the_endpoint_are_left_out(world: Any) -> None:
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
-def test_the_url_that_an_agent_reports(world: Any, url: str) -> None:
+def test_the_url_that_an_agent_reports(world: type[MemoryWorld], url: str) -> None:
     made = world()
     made.agent(status={"url": f"{url}/.well-known/agent-card.json"})
     assert refused(made, "AgentResolved").startswith(f"the URL of Agent default/agent: {URL}: ")
 
 
-def test_a_url_that_is_longer_than_any(world: Any) -> None:
+def test_a_url_that_is_longer_than_any(world: type[MemoryWorld]) -> None:
     made = world()
     made.agent(status={"url": f"http://agent/{'x' * 3000}"})
     message = refused(made, "AgentResolved")
@@ -65,14 +66,14 @@ def test_a_url_that_is_longer_than_any(world: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["a2a", "/a b", "/\n", "/ä", ["a"], {"a": 1}])
-def test_the_path_in_an_agents_spec(world: Any, path: Any) -> None:
+def test_the_path_in_an_agents_spec(world: type[MemoryWorld], path: Any) -> None:
     made = world()
     made.agent(spec={"protocols": [{"type": "A2A", "path": path}]})
     assert refused(made, "AgentResolved").startswith(f"the URL of Agent default/agent: {URL}: ")
 
 
 @pytest.mark.parametrize("port", [-1, 65536, 10**20, "80", "80/x", 80.5, True, [80]])
-def test_ports(world: Any, port: Any) -> None:
+def test_ports(world: type[MemoryWorld], port: Any) -> None:
     made = world()
     made.agent(spec={"protocols": [{"type": "A2A", "port": port}]})
     assert refused(made, "AgentResolved").startswith("the port of A2A of Agent default/agent: ")
@@ -82,14 +83,14 @@ def test_ports(world: Any, port: Any) -> None:
 
 
 @pytest.mark.parametrize("named", [{"name": "a/b"}, {"name": ["a"]}, {"name": "a", "namespace": "a\nb"}, {"name": 1}])
-def test_the_gateway_that_an_agent_names(world: Any, named: Any) -> None:
+def test_the_gateway_that_an_agent_names(world: type[MemoryWorld], named: Any) -> None:
     made = world()
     made.agent(status={"aiGatewayRef": named, "url": "http://agent"})
     assert refused(made, "WorkflowReady").startswith("status.aiGatewayRef of Agent default/agent: ")
 
 
 @pytest.mark.parametrize("shape", [None, 1, "text", [], [1], {}, {"url": 5}, {"url": {"a": 1}}, {"protocols": "A2A"}])
-def test_other_shapes_are_answered(world: Any, shape: Any) -> None:
+def test_other_shapes_are_answered(world: type[MemoryWorld], shape: Any) -> None:
     """The service knows these kinds only by their users: another version of a CRD may have another shape."""
     made = world()
     made.put(AGENT, "agent", status=shape, spec=shape)

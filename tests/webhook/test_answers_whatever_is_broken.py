@@ -12,6 +12,7 @@ import yaml
 
 from experiments.options import Options
 from kube.client import KubeClient
+from support.world import World
 from webhook.app import create_webhook_app
 
 UNCHECKED = (
@@ -56,7 +57,7 @@ async def test_before_the_caches_are_filled_it_knows_the_rules_of_the_models(
 
 
 async def test_an_agent_that_was_created_a_moment_ago_is_found(
-    ask: Any, question: Any, sound: Any, world: Any, old_caches: Any, kube: Any
+    ask: Any, question: Any, sound: Any, world: World, old_caches: Any, kube: Any
 ) -> None:
     """`kubectl apply -f` of both: the caches may hear of the Agent only after the Experiment is judged."""
     await world.agent("newborn", url="http://newborn.example")

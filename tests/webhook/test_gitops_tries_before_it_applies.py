@@ -7,13 +7,14 @@ import pytest
 from experiments.options import Options
 from experiments.resources import AGENT, AI_GATEWAY, EXPERIMENT
 from kube.objects import ObjectRef
+from support.world import World
 from webhook.app import create_webhook_app
 
 TRIED = ("--server-side", "--dry-run=server")
 
 
 @pytest.fixture
-def bundle(world):
+def bundle(world: World):
     """`bundle(schedule={…})`: a namespace, an Agent, an AiGateway, and the Experiment `demo` that names the two."""
 
     def make(**spec):
@@ -39,7 +40,7 @@ def about_neighbours(said):
     return sorted(line for line in said.warnings if line.endswith("does not exist."))
 
 
-async def test_a_dry_run_is_warned_of_what_is_not_there_yet(apply, bundle, world):
+async def test_a_dry_run_is_warned_of_what_is_not_there_yet(apply, bundle, world: World):
     said = await apply(bundle(), *TRIED)
     assert (said.code, said.refusal) == (0, "")
     assert about_neighbours(said) == [
@@ -62,7 +63,7 @@ async def test_then_all_of_it_is_applied_at_once(apply, bundle, how):
     assert (said.code, about_neighbours(said)) == (0, [])
 
 
-async def test_without_its_neighbours_it_is_not(apply, bundle, world):
+async def test_without_its_neighbours_it_is_not(apply, bundle, world: World):
     *_, experiment = bundle()["items"]
     said = await apply(experiment, "--server-side")
     assert said.code == 1

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.world import World
+
 CRD = "customresourcedefinition/experiments.testbench.agentic-layer.ai"
 SCHEMA = "/spec/versions/0/schema/openAPIV3Schema"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -26,7 +28,7 @@ async def _crd_without_rules(kubectl: Any) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def lax(apply: Any, webhook: Any, sound: Any, world: Any) -> Any:
+async def lax(apply: Any, webhook: Any, sound: Any, world: World) -> Any:
     """`apply`, once the API server lets pass what the CRD used to forbid."""
     with webhook.away():
         await world.until(

@@ -12,6 +12,7 @@ from experiments.names import EXPERIMENT_ANNOTATION, MANAGED_BY, MANAGER
 from experiments.options import Options, PhaseTemplates
 from experiments.resources import AGENT, TEST_TRIGGER, TEST_WORKFLOW
 from kube.objects import CONFIG_MAP, ObjectRef
+from support.world import World
 from webhook.app import create_webhook_app
 
 INVALID = 'The Experiment "demo" is invalid: '
@@ -22,13 +23,13 @@ async def test_a_sound_experiment_is_applied_without_a_word(apply: Any, sound: A
     assert (said.code, said.err) == (0, "")
 
 
-async def test_an_agent_that_does_not_exist(apply: Any, sound: Any, world: Any) -> None:
+async def test_an_agent_that_does_not_exist(apply: Any, sound: Any, world: World) -> None:
     said = await apply(sound(agentRef={"name": "nobody"}))
     assert said.code == 1
     assert said.refusal == f"{INVALID}spec.agentRef: Agent {world.namespace}/nobody does not exist."
 
 
-async def test_an_agent_without_a2a(apply: Any, sound: Any, world: Any, heard: Any) -> None:
+async def test_an_agent_without_a2a(apply: Any, sound: Any, world: World, heard: Any) -> None:
     await world.agent("chatty", protocols=[{"type": "OpenAI"}])
     await heard(ObjectRef(AGENT, world.namespace, "chatty"))
     said = await apply(sound(agentRef={"name": "chatty"}))
@@ -46,7 +47,7 @@ async def test_a_template_that_is_missing(apply: Any, sound: Any, webhook: Any, 
 @pytest.mark.parametrize("owner", [None, "elsewhere/demo"])
 @pytest.mark.parametrize("kind", [CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER])
 async def test_a_name_that_is_taken(
-    apply: Any, sound: Any, world: Any, kube: Any, heard: Any, kind: Any, owner: str | None
+    apply: Any, sound: Any, world: World, kube: Any, heard: Any, kind: Any, owner: str | None
 ) -> None:
     ref = next(child for child in world.places().children if child.resource == kind)
     meta: dict[str, Any] = {"name": ref.name, "namespace": ref.namespace}
@@ -91,7 +92,7 @@ async def test_more_than_a_config_map_holds(apply: Any, sound: Any) -> None:
 
 
 @pytest.mark.parametrize("how", [[], ["--server-side"]], ids=str)
-async def test_every_problem_is_listed_at_once(apply: Any, sound: Any, world: Any, how: list[str]) -> None:
+async def test_every_problem_is_listed_at_once(apply: Any, sound: Any, world: World, how: list[str]) -> None:
     wrong = {
         "agentRef": {"name": "nobody"},
         "aiGatewayRef": {"name": "no-gateway"},

@@ -9,6 +9,7 @@ import pytest
 from experiments.options import Options
 from experiments.resources import AGENT
 from kube.objects import ObjectRef
+from support.world import World
 from webhook.app import create_webhook_app
 
 SCALING = (
@@ -65,7 +66,7 @@ async def test_a_threshold_that_nobody_has_chosen(apply: Any, sound: Any, how: l
     assert await warned_of(scenarios=judged_by("accuracy"))
 
 
-async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: Any, heard: Any) -> None:
+async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: World, heard: Any) -> None:
     await world.agent("asleep", protocols=[{"type": "A2A", "port": 9000}])
     await heard(ObjectRef(AGENT, world.namespace, "asleep"))
     said = await apply(sound(agentRef={"name": "asleep"}))
@@ -75,7 +76,7 @@ async def test_an_agent_that_is_not_ready(apply: Any, sound: Any, world: Any, he
 
 
 async def test_missing_neighbours_where_that_is_only_warned_of(
-    apply: Any, sound: Any, world: Any, webhook: Any, caches: Any, kube: Any
+    apply: Any, sound: Any, world: World, webhook: Any, caches: Any, kube: Any
 ) -> None:
     reference = {"name": "nobody", "namespace": world.namespace}
     with webhook.answered_by(create_webhook_app(caches, kube, Options(), neighbour_check="warn")):
@@ -95,7 +96,7 @@ async def test_a_refusal_warns_as_well(apply: Any, sound: Any) -> None:
     assert [warning.partition(":")[0] for warning in said.warnings] == ["spec.trigger.event"]
 
 
-async def test_a_dry_run_warns_as_well(apply: Any, sound: Any, world: Any) -> None:
+async def test_a_dry_run_warns_as_well(apply: Any, sound: Any, world: World) -> None:
     said = await apply(sound(trigger={"enabled": True}), "--dry-run=server")
     assert (said.code, len(said.warnings)) == (0, 1)
     assert await world.get(world.ref()) is None

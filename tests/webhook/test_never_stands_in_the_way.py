@@ -9,6 +9,7 @@ import pytest
 
 from experiments.names import FINALIZER
 from kube.objects import Object
+from support.world import World
 
 GONE = {"metadata": {"finalizers": None}}
 HELD = {"metadata": {"finalizers": [FINALIZER]}}
@@ -31,7 +32,7 @@ def unasked(webhook: Any) -> Iterator[None]:
     assert webhook.calls == before
 
 
-async def test_what_was_wrong_before_passes_with_a_warning(apply: Any, bad: Object, world: Any) -> None:
+async def test_what_was_wrong_before_passes_with_a_warning(apply: Any, bad: Object, world: World) -> None:
     bad["spec"]["llmAsAJudgeModel"] = "another"
     said = await apply(bad)
     assert said.code == 0
@@ -41,14 +42,14 @@ async def test_what_was_wrong_before_passes_with_a_warning(apply: Any, bad: Obje
     ]
 
 
-async def test_one_of_two_problems_can_be_mended(apply: Any, bad: Object, world: Any) -> None:
+async def test_one_of_two_problems_can_be_mended(apply: Any, bad: Object, world: World) -> None:
     bad["spec"]["agentRef"]["name"] = "weather"
     said = await apply(bad)
     missing = f"AiGateway {world.namespace}/none and AiGateway ai-gateway/none do not exist."
     assert (said.code, said.warnings) == (0, [f"spec.aiGatewayRef: {missing}"])
 
 
-async def test_what_is_newly_wrong_is_refused(apply: Any, bad: Object, world: Any) -> None:
+async def test_what_is_newly_wrong_is_refused(apply: Any, bad: Object, world: World) -> None:
     bad["spec"]["agentRef"]["name"] = "nobody-else"
     said = await apply(bad)
     assert said.code == 1
@@ -65,25 +66,25 @@ async def test_what_is_too_large_can_be_edited(apply: Any, sound: Any, webhook: 
 
 
 @pytest.mark.usefixtures("bad", "unasked")
-async def test_metadata_can_be_edited(kubectl: Any, world: Any) -> None:
+async def test_metadata_can_be_edited(kubectl: Any, world: World) -> None:
     for verb in ("label", "annotate"):
         assert (await kubectl(verb, "exp", "demo", "-n", world.namespace, "mended=no")).code == 0
 
 
 @pytest.mark.usefixtures("bad", "unasked")
-async def test_the_service_can_do_its_work(world: Any, kube: Any) -> None:
+async def test_the_service_can_do_its_work(world: World, kube: Any) -> None:
     await kube.merge_patch(world.ref(), HELD)
     await kube.merge_patch(world.ref(), {"status": {"observedGeneration": 1}}, subresource="status")
     await kube.merge_patch(world.ref(), GONE)
 
 
 @pytest.mark.usefixtures("bad", "unasked")
-async def test_it_can_be_deleted(kubectl: Any, world: Any) -> None:
+async def test_it_can_be_deleted(kubectl: Any, world: World) -> None:
     assert (await kubectl("delete", "exp", "demo", "-n", world.namespace)).code == 0
 
 
 @pytest.mark.usefixtures("bad", "unasked")
-async def test_while_it_is_being_deleted_anything_goes(world: Any, kube: Any) -> None:
+async def test_while_it_is_being_deleted_anything_goes(world: World, kube: Any) -> None:
     live = await kube.merge_patch(world.ref(), HELD)
     await kube.delete(world.ref(), uid=live["metadata"]["uid"])
     await world.edit(agentRef={"name": "nobody-else"})
