@@ -19,6 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from experiments.contract import Result
 from localcluster.tools import tool
 from support.scripted import ScriptedExperiment, StandIns
+from support.temporal_server import start_dev_server
 from temporal.search_attributes import KEYS
 
 
@@ -32,12 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 async def env(request: pytest.FixtureRequest) -> AsyncIterator[WorkflowEnvironment]:
     """Skips time; a real server, which does not, to record on."""
     if request.config.getoption("--record-histories"):
-        starting = WorkflowEnvironment.start_local(
-            data_converter=pydantic_data_converter,
-            search_attributes=KEYS,
-            dev_server_existing_path=str(tool("temporal")),
-            identity="recorder",
-        )
+        starting = start_dev_server(search_attributes=KEYS, identity="recorder")
     else:
         starting = WorkflowEnvironment.start_time_skipping(
             data_converter=pydantic_data_converter, test_server_existing_path=str(tool("temporal-test-server"))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from experiments.contract import WakeSignal
-from localcluster.tools import tool
 from support.polling import until
+from support.temporal_server import CONTINUES_EARLY, start_dev_server
 from temporal.client import starter
 from temporal.search_attributes import EXPERIMENT_NAMESPACE, KEYS, RECONCILIATION_OUTCOME, RECONCILIATION_REASONS
 
@@ -20,13 +18,7 @@ MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 @pytest.fixture(scope="module")
 async def env():
     """A server that has them, and wants runs to continue as new after a few events."""
-    starting = WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        search_attributes=KEYS,
-        dev_server_existing_path=str(tool("temporal")),
-        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=8"],
-    )
-    async with await starting as running:
+    async with await start_dev_server(*CONTINUES_EARLY, search_attributes=KEYS) as running:
         yield running
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 from temporalio.client import WorkflowContinuedAsNewError
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
 
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, WRITE_STATUS, Result
 from experiments.plan import Step
-from localcluster.tools import tool
+from support.temporal_server import CONTINUES_EARLY, start_dev_server
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 FORBIDDEN = ApplicationError("may not patch Experiment", type="Forbidden", non_retryable=True)
@@ -20,12 +18,7 @@ AWAY = ApplicationError("Testkube does not answer", type="TestkubeUnavailable", 
 @pytest.fixture(scope="module")
 async def env():
     """A server that suggests it for every history of more than a few events."""
-    starting = WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(tool("temporal")),
-        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=8"],
-    )
-    async with await starting as running:
+    async with await start_dev_server(*CONTINUES_EARLY) as running:
         yield running
 
 

@@ -8,12 +8,11 @@ from temporalio.client import WorkflowContinuedAsNewError
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
 from experiments.plan import Step
-from localcluster.tools import tool
 from support.polling import until
+from support.temporal_server import start_dev_server
 from worker.workflow import ReconcileExperiment
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -25,10 +24,7 @@ NO_VERSION = WorkerDeploymentVersion(DEPLOYMENT, "")
 @pytest.fixture(scope="module")
 async def env():
     """The server that skips time knows no versions."""
-    starting = WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter, dev_server_existing_path=str(tool("temporal"))
-    )
-    async with await starting as running:
+    async with await start_dev_server() as running:
         yield running
 
 

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from localcluster.tools import tool
+from support.temporal_server import CONTINUES_EARLY, start_dev_server
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 SENT = {
@@ -37,12 +36,7 @@ SENT = {
 @pytest.fixture(scope="module")
 async def env():
     """The server that skips time lets some of them pass that a real one does not."""
-    starting = WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter,
-        dev_server_existing_path=str(tool("temporal")),
-        dev_server_extra_args=["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=8"],
-    )
-    async with await starting as running:
+    async with await start_dev_server(*CONTINUES_EARLY) as running:
         yield running
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 import worker.main
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
-from localcluster.tools import tool
+from support.temporal_server import start_dev_server
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
 
@@ -30,10 +28,7 @@ class GoesAnotherWay:
 @pytest.fixture(scope="module")
 async def env():
     """The server that skips time keeps a run for the worker that is gone."""
-    starting = WorkflowEnvironment.start_local(
-        data_converter=pydantic_data_converter, dev_server_existing_path=str(tool("temporal"))
-    )
-    async with await starting as running:
+    async with await start_dev_server() as running:
         yield running
 
 
