@@ -89,9 +89,14 @@ def belongs_to(child: Object, namespace: str, name: str, uid: str, *, expected: 
     made_for_it = (
         (meta.get("annotations") or {}).get(EXPERIMENT_ANNOTATION) == f"{namespace}/{name}"
         or (meta.get("labels") or {}).get(UID_LABEL) == uid
-        or any(owner["uid"] == uid for owner in meta.get("ownerReferences") or ())
+        or is_owned_by(child, uid)
     )
     return made_for_it and is_original(child, expected=expected)
+
+
+def is_owned_by(child: Object, uid: str) -> bool:
+    """Tell whether the garbage collector takes it once the owner of that uid is gone."""
+    return any(owner["uid"] == uid for owner in child["metadata"].get("ownerReferences") or ())
 
 
 def is_original(child: Object, *, expected: bool = False) -> bool:

@@ -44,4 +44,4 @@ class Options:
         return "" if self.watches_all else self.generated_in
 
     def testkube_namespace_for(self, namespace: str) -> str:
-        return namespace if self.testkube_namespace == OWN_NAMESPACE else self.testkube_namespace
+        return self.generated_in or namespace

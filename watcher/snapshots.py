@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of, is_original
+from experiments.names import CHILD_SUFFIXES, UID_LABEL, experiment_of, is_original, is_owned_by
 from experiments.options import Options
 from experiments.resources import AI_GATEWAY, EXPERIMENT, TEST_TRIGGER
 from experiments.snapshot import ANY_GATEWAY, Snapshot, Subject, fires_for
@@ -104,7 +104,7 @@ class Snapshots:
         for child_ref in self._made_for.get(ref, ()):
             child = self._caches.get(child_ref)
             uid = (child["metadata"].get("labels") or {}).get(UID_LABEL) if child and is_original(child) else None
-            if child and uid and all(owner["uid"] != uid for owner in child["metadata"].get("ownerReferences", ())):
+            if child and uid and not is_owned_by(child, uid):
                 found[uid] = child_ref
         return found
 

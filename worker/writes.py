@@ -16,7 +16,7 @@ import structlog
 from experiments.changes import Verb, in_words
 from experiments.drift import Difference, corrections, differences
 from experiments.errors import CleanupPending, Immutable, NamespaceMissing, Overruled
-from experiments.names import ANNOTATIONS, APPLIED, FINALIZER, LABELS
+from experiments.names import ANNOTATIONS, APPLIED, FINALIZER, LABELS, is_owned_by
 from experiments.options import Options
 from experiments.plan import RELEASE, REPLACE, Action, Step
 from experiments.resources import EXPERIMENT, TEST_WORKFLOW
@@ -161,8 +161,7 @@ class Writer:
         return [
             ref
             for ref, child in (await self._reader.labelled_children(subject)).items()
-            if subject.owns(ref, child)
-            and all(owner["uid"] != subject.meta.uid for owner in child["metadata"].get("ownerReferences", ()))
+            if subject.owns(ref, child) and not is_owned_by(child, subject.meta.uid)
         ]
 
 

@@ -15,7 +15,6 @@ from experiment_operator import rbac
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, warning
 from experiment_operator.rbac import Permission
 from experiments.drift import differences
-from experiments.options import OWN_NAMESPACE
 from experiments.resources import (
     AGENT,
     AI_GATEWAY,
@@ -110,8 +109,8 @@ async def testkube(context: DoctorContext) -> Findings:
         missing = await _missing(context.kube, resource)
         name = _crd_name(resource)
         yield fault(name, missing, _INSTALL_TESTKUBE) if missing else ok(name, f"serves {resource.api_version}")
-    namespace = context.chosen.options.testkube_namespace
-    if namespace == OWN_NAMESPACE:
+    namespace = context.chosen.options.generated_in
+    if not namespace:
         yield ok("Testkube namespace", "each Experiment's own")
         return
     name = "Testkube namespace"

@@ -7,7 +7,7 @@ can set. So what is found is about this template, and about nothing that an Expe
 from __future__ import annotations
 
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, warning
-from experiments.options import OWN_NAMESPACE, Options
+from experiments.options import Options
 from experiments.plan import Plan, plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
@@ -36,8 +36,8 @@ async def templates(context: DoctorContext) -> Findings:
 
 async def namespaces(kube: KubeClient, options: Options) -> list[str]:
     """Name those in which Testkube has to read: one, or each that has an Experiment."""
-    if options.testkube_namespace != OWN_NAMESPACE:
-        return [options.testkube_namespace]
+    if options.generated_in:
+        return [options.generated_in]
     try:
         return sorted({experiment["metadata"]["namespace"] for experiment in await kube.list(EXPERIMENT)})
     except NotServedError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, fault, ok, unchecked, warning
 from experiment_operator.doctor.templates import namespaces
-from experiments.options import OWN_NAMESPACE
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
 from kube.errors import ForbiddenError
@@ -68,7 +67,7 @@ async def api(context: DoctorContext) -> Findings:
     if url is None:
         yield ok(_API, "TESTKUBE_API_URL is not set: executions of a deleted Experiment are not stopped")
         return
-    if context.chosen.options.testkube_namespace == OWN_NAMESPACE:
+    if not context.chosen.options.generated_in:
         words = "TESTKUBE_API_URL is not used with TESTKUBE_NAMESPACE=.: there is no one Testkube"
         yield warning(_API, f"{words}; executions of a deleted Experiment are not stopped", "set it to nothing")
         return

@@ -28,7 +28,7 @@ from localcluster.processes import Process, on_free_ports
 
 NAMESPACE = "sample-agents"
 TESTKUBE_NAMESPACE = "testkube"
-OWN_NAMESPACE = "experiment-operator"
+SERVICE_NAMESPACE = "experiment-operator"
 WEBHOOK_HOST = "127.0.0.1"
 SAMPLE = SAMPLES / "experiment-scenarios.yaml"
 AGENT_URL = f"http://weather-agent.{NAMESPACE}.svc.cluster.local:8000"
@@ -39,7 +39,7 @@ _AGENT_STATUS = {"status": {"url": f"{AGENT_URL}/.well-known/agent-card.json"}}
 _LEASE = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
-    "metadata": {"namespace": OWN_NAMESPACE, "name": "experiment-operator-webhook"},
+    "metadata": {"namespace": SERVICE_NAMESPACE, "name": "experiment-operator-webhook"},
 }
 
 
@@ -80,7 +80,7 @@ async def running_stack() -> AsyncIterator[Stack]:
 
 async def _install_prerequisites(cluster: LocalCluster) -> None:
     """Install what there is before the first Experiment. The Agent says where it answers, as its runtime would."""
-    for namespace in (TESTKUBE_NAMESPACE, NAMESPACE, OWN_NAMESPACE):
+    for namespace in (TESTKUBE_NAMESPACE, NAMESPACE, SERVICE_NAMESPACE):
         await cluster.kubectl("create", "namespace", namespace)
     await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_LEASE))
     await cluster.kubectl("apply", "-n", TESTKUBE_NAMESPACE, "-f", str(TEMPLATES))
@@ -124,7 +124,7 @@ def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory:
         "METRICS_PORT": "0",
         "WEBHOOK": "true",
         "WEBHOOK_HOSTS": WEBHOOK_HOST,
-        "WEBHOOK_NAMESPACE": OWN_NAMESPACE,
+        "WEBHOOK_NAMESPACE": SERVICE_NAMESPACE,
         "WEBHOOK_PORT": str(webhook_port),
         "TEMPORAL_CONFIG_FILE": os.devnull,
         "TEMPORAL_SEARCH_ATTRIBUTES": "true",
