@@ -18,7 +18,7 @@ from kubernetes_asyncio.client import ApiClient, Configuration
 from kubernetes_asyncio.config import ConfigException
 
 from kube.credentials import load_configuration
-from kube.errors import ExpiredError, UnavailableError, error_for
+from kube.errors import ExpiredError, NotFoundError, NotServedError, UnavailableError, error_for
 from kube.objects import FIELD_MANAGER, Object, Source, ref_of
 from proxies.environment import through
 from telemetry import metrics, tracing
@@ -96,6 +96,13 @@ class KubeClient:
 
     async def get(self, ref: ObjectRef) -> Object:
         return await self._request(f"get {ref}", ref.resource.plural, _path_of(ref))
+
+    async def find(self, ref: ObjectRef) -> Object | None:
+        """Get an object; None where it does not exist, nor perhaps its kind."""
+        try:
+            return await self.get(ref)
+        except (NotFoundError, NotServedError):
+            return None
 
     async def discover(self, path: str) -> Object:
         """Get what tells about the API server itself, such as `/version` or `/apis/apps`."""

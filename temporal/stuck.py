@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from experiments.contract import Target
@@ -22,6 +22,15 @@ MAX_ATTEMPTS = 5
 _RPC_TIMEOUT = timedelta(seconds=10)
 
 
+def is_stuck(run: WorkflowExecutionDescription) -> bool:
+    """Tell whether it is open, and its workflow task has failed again and again."""
+    return run.status == WorkflowExecutionStatus.RUNNING and _attempts(run) >= MAX_ATTEMPTS
+
+
+def _attempts(run: WorkflowExecutionDescription) -> int:
+    return run.raw_description.pending_workflow_task.attempt
+
+
 async def end_stuck_run(temporal: Client, target: Target) -> bool:
     """Terminate the open run of this Experiment if it is stuck, so that another can begin. Returns whether it was."""
     try:
@@ -30,9 +39,9 @@ async def end_stuck_run(temporal: Client, target: Target) -> bool:
         if error.status == RPCStatusCode.NOT_FOUND:
             return False
         raise
-    attempts = described.raw_description.pending_workflow_task.attempt
-    if described.status != WorkflowExecutionStatus.RUNNING or attempts < MAX_ATTEMPTS:
+    if not is_stuck(described):
         return False
+    attempts = _attempts(described)
     run = temporal.get_workflow_handle(target.workflow_id, run_id=described.run_id)
     await run.terminate(reason=f"its workflow task has failed {attempts} times", rpc_timeout=_RPC_TIMEOUT)
     metrics.STUCK_RUNS.inc()

@@ -26,7 +26,7 @@ from experiments.plan import Plan, plan
 from experiments.reasons import reasons
 from experiments.snapshot import Subject
 from kube.client import KubeClient
-from kube.errors import ForbiddenError, NotFoundError, NotServedError
+from kube.errors import ForbiddenError, NotFoundError
 from kube.objects import ObjectRef
 from kube.reflector import Change
 from telemetry import tracing
@@ -139,28 +139,19 @@ class Dispatcher:
     async def _clean_up_after(self, ref: ObjectRef) -> None:
         """Have children deleted whose Experiment went without its finalizer, once the API server itself says so."""
         for uid, child in self._snapshots.left_behind(ref).items():
-            if await self._exists(ref) or not await self._exists(child):
+            if await self._client.find(ref) or not await self._client.find(child):
                 return  # the caches are behind
             why = "the Experiment is gone, and has left children behind"
             run_id = await self._start(Target(ref.namespace, ref.name, uid), WakeSignal([why]))
             log.warning("clean-up asked for", experiment=str(ref), uid=uid, run_id=run_id)
             self._queue.add_after(ref, _REPORT_TIMEOUT)
 
-    async def _exists(self, ref: ObjectRef) -> bool:
-        try:
-            await self._client.get(ref)
-        except (NotFoundError, NotServedError):
-            return False
-        return True
-
     async def _confirmed(self, found: Plan) -> Plan:
         """Make the same plan with the children as they are in the API server now."""
         snapshot = found.snapshot
         for ref in dict.fromkeys((*snapshot.subject.known_children, *snapshot.own_children)):
             try:
-                child = await self._client.get(ref)
-            except (NotFoundError, NotServedError):
-                child = None
+                child = await self._client.find(ref)
             except ForbiddenError:
                 continue  # the run meets it, too, and says so in the status
             snapshot = snapshot.with_object(ref, child)

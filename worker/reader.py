@@ -78,10 +78,7 @@ class SnapshotReader:
         version = cached["metadata"]["resourceVersion"] if cached else ""
         if seen is None or seen == version or (seen and version and int(version) > int(seen)):
             return cached
-        try:
-            return await self._client.get(ref)
-        except (kube.NotFoundError, kube.NotServedError):
-            return None
+        return await self._client.find(ref)
 
     async def _with_children(self, snapshot: Snapshot, more: Iterable[ObjectRef]) -> Snapshot:
         subject = snapshot.subject

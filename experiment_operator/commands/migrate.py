@@ -33,7 +33,7 @@ from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
 from kube.client import KubeClient
-from kube.errors import ConflictError, NotFoundError, NotServedError
+from kube.errors import ConflictError, NotFoundError
 from kube.objects import CONFIG_MAP, FIELD_MANAGER, LEASE, Object, ObjectRef, Resource, ref_of
 
 _DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
@@ -130,7 +130,7 @@ class _Takeover:
         """Find children of the second generation, with the uid of their owner. The anchor itself has only labels."""
         name, namespace = self._meta.name, self._meta.namespace
         anchor = ObjectRef(CONFIG_MAP, _NAMESPACE, f"{name}-{namespace}{_ANCHOR}")
-        found = await self._get(anchor)
+        found = await self._kube.find(anchor)
         wanted = {"managed-by": "experiment-controller", "resource-type": "anchor"}
         wanted |= {"experiment-name": name, "experiment-namespace": namespace}
         labels = found["metadata"].get("labels", {}) if found else {}
@@ -141,7 +141,7 @@ class _Takeover:
 
     async def _take_over(self, ref: ObjectRef, owner: str, dry_run: bool) -> Move | None:
         for _ in range(_ATTEMPTS):
-            live = await self._get(ref)
+            live = await self._kube.find(ref)
             move = self._judge(ref, live, owner) if live else None
             if live is None or move is None or move.verb not in _TO_MARK or dry_run:
                 return move
@@ -171,17 +171,11 @@ class _Takeover:
         return Move(MoveVerb.REPLACE, ref, f"{successor} is made, then this one is deleted")
 
     async def _unproved(self, ref: ObjectRef) -> Move | None:
-        live = await self._get(ref)
+        live = await self._kube.find(ref)
         if live is None or self._subject.owns(ref, live):
             return None
         why = "the status names it, but nothing proves whose it is; if it is of no use any more, delete it"
         return Move(MoveVerb.LEAVE, ref, why)
-
-    async def _get(self, ref: ObjectRef) -> Object | None:
-        try:
-            return await self._kube.get(ref)
-        except (NotFoundError, NotServedError):
-            return None
 
 
 def _beside(subject: Subject) -> dict[ObjectRef, str]:

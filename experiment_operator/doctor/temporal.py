@@ -19,7 +19,7 @@ from experiment_operator.doctor.report import DoctorContext, Finding, Findings, 
 from experiments.contract import WORKFLOW_TYPE
 from temporal.client import connect
 from temporal.search_attributes import KEYS, type_of
-from temporal.stuck import MAX_ATTEMPTS
+from temporal.stuck import is_stuck
 
 _CALL_TIMEOUT = timedelta(seconds=5)
 _MAX_ERROR_LENGTH = 300
@@ -114,7 +114,7 @@ async def stuck_runs(context: DoctorContext) -> Findings:
         described = await context.temporal.get_workflow_handle(run.id, run_id=run.run_id).describe(
             rpc_timeout=_CALL_TIMEOUT
         )
-        if described.raw_description.pending_workflow_task.attempt >= MAX_ATTEMPTS:
+        if is_stuck(described):
             stuck.append(run.id)
     if stuck:
         advice = "a watcher that runs ends them, and begins others; if they come back, the worker's log says why"
