@@ -1,5 +1,6 @@
 """The program: `experiment-operator`, and `python -m experiment_operator`."""
 
+import atexit
 import os
 import signal
 import sys
@@ -7,6 +8,20 @@ import sys
 
 def main() -> int:
     """Return the exit code of the command, or that of a broken pipe where nobody reads on."""
+    code = 1  # that of an exception
+    # While the interpreter is torn down, threads of Temporal's SDK may crash it (SDK issue 300). What is registered
+    # first is called last, so the process ends before that.
+    atexit.register(lambda: os._exit(code))
+    try:
+        code = _run()
+    except SystemExit as end:  # of argparse, which uses numbers
+        code = int(end.code or 0)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    return code
+
+
+def _run() -> int:
     # The first process of a container hears only the signals that it has a handler for. Until a command has its own,
     # nothing has been begun that would have to be ended.
     signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))

@@ -6,7 +6,6 @@ The three know nothing of each other: they meet in Temporal and in Kubernetes, a
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -46,8 +45,6 @@ def serve(settings: ServiceSettings) -> None:
     logs.configure(settings.log_level, settings.log_format, settings.log_levels)
     with _observed(settings) as pulse, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run_until_signal(settings, pulse))
-    # A process that ran a Temporal worker may otherwise crash while the interpreter is torn down (SDK issue 300).
-    gc.collect()
 
 
 @contextmanager

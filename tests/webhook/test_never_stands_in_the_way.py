@@ -26,10 +26,10 @@ async def bad(apply: Any, sound: Any, webhook: Any) -> Object:
 
 @pytest.fixture
 def unasked(webhook: Any) -> Iterator[None]:
-    """Whatever the test does, the API server does not ask the webhook about it."""
-    before = webhook.calls
+    """Whatever the test does, the API server does not ask the webhook about it. It creates nothing."""
+    webhook.asked.clear()
     yield
-    assert webhook.calls == before
+    assert set(webhook.asked) <= {"CREATE"}  # by which `bad` was made: on a busy machine, heard of only now
 
 
 async def test_what_was_wrong_before_passes_with_a_warning(apply: Any, bad: Object, world: World) -> None:
