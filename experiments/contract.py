@@ -244,13 +244,14 @@ def memo(target: Target, reasons: list[str], result: Result | None = None) -> di
 
 def in_brief(reasons: Sequence[str]) -> list[str]:
     """Keep what lists and filters need of the reasons for a run."""
-    return [_cut(reason, _MAX_REASON_BYTES) for reason in reasons[:_MAX_MEMO_REASONS]]
+    return [cut(reason, _MAX_REASON_BYTES) for reason in reasons[:_MAX_MEMO_REASONS]]
 
 
 def summary(text: str) -> str:
     """Cut what Temporal's UI shows of a run or a step in one line to the length that Temporal takes."""
-    return _cut(text, _MAX_SUMMARY_BYTES)
+    return cut(text, _MAX_SUMMARY_BYTES)
 
 
-def _cut(text: str, size: int) -> str:
+def cut(text: str, size: int) -> str:
+    """Cut a text so that it has at most `size` bytes in UTF-8."""
     return text.encode()[:size].decode(errors="ignore")

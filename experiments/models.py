@@ -372,12 +372,25 @@ class LastReconciliation(Part):
     requested_at: str | None = None
 
 
+class ExecutionMetrics(Part):
+    total: int = 0
+    passed: int = 0
+    failed: int = 0
+    errored: int = 0
+
+
 class LastExecution(Part):
+    """The newest execution by the time of its start: numbers may begin again. It has a `verdict` once it was judged."""
+
     execution_id: str | None = None
     execution_number: int | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
     status: str | None = None
+    started_by: str | None = None
+    verdict: str | None = None
+    metrics: ExecutionMetrics | None = None
+    summary: str | None = None
 
 
 class ExperimentStatus(Part):
@@ -388,6 +401,7 @@ class ExperimentStatus(Part):
     agent_url: str | None = None
     last_reconciliation: LastReconciliation | None = None
     last_execution: LastExecution | None = None
+    execute_at: str | None = None
 
     @field_validator("observed_generation")
     @classmethod

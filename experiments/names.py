@@ -21,6 +21,8 @@ OBJECT_ANNOTATION = f"{GROUP}/object"
 """Namespace and name of the very object that carries it. In a copy, which brings all marks along, it is not true."""
 FINALIZER = f"{GROUP}/cleanup"
 REQUESTED_AT = f"{GROUP}/requested-at"
+EXECUTE_AT = f"{GROUP}/execute-at"
+"""Annotation of an Experiment that asks for one execution; its value, whatever it is, is honoured once."""
 APPLIED = f"{GROUP}/applied"
 """Annotation with a digest of what was applied. It tells a child that is out of date from one that was edited."""
 

@@ -1,13 +1,14 @@
 """The calls this service makes to Testkube's API: JSON in, JSON out, every failure a `TestkubeError`.
 
-It knows TestWorkflows by name and nothing of Experiments. Nothing is retried or cached here; `stopping` builds on this.
+It knows TestWorkflows by name and nothing of Experiments. Nothing is retried or cached here.
 Testkube's open-source API has no authentication.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Self, TypeAlias
@@ -19,12 +20,13 @@ from yarl import URL
 from proxies.environment import proxy_for, through
 from telemetry.identity import user_agent
 from testkube.errors import NotFound, Unavailable, error_for
-from testkube.executions import Execution
+from testkube.executions import Artifact, Execution, ExecutionDetail
 
 Query: TypeAlias = dict[str, str]
 
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
 _PAGE_SIZE = 100  # Testkube's own, should it not heed this one either
+_CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,75 @@ class TestkubeClient:
 
         A TestWorkflow that Testkube does not know has none; of one that was deleted, they are still listed.
         """
-        query = {"pageSize": str(_PAGE_SIZE), **({"status": ",".join(sorted(statuses))} if statuses else {})}
-        found: dict[str, Execution] = {}
-        for page in count():
-            before = len(found)
-            listed = await self._list(f"/test-workflows/{_quoted(workflow)}/executions", {**query, "page": str(page)})
-            # What begins meanwhile pushes others to the next page, where they are listed again.
-            found |= {each.id: each for each in listed}
-            if len(listed) < _PAGE_SIZE or len(found) == before:
-                break
+        query = {"status": ",".join(sorted(statuses))} if statuses else {}
         # Testkube ignores a filter of which it does not know every word, and answers with everything.
-        return [each for each in found.values() if not statuses or each.status in statuses]
+        return [each async for each in self.newest(workflow, query) if not statuses or each.status in statuses]
+
+    async def newest(self, workflow: str = "", query: Query | None = None) -> AsyncIterator[Execution]:
+        """List the executions of one TestWorkflow or of all, newest first, page by page as they are asked for.
+
+        `query` are filters of Testkube's, like `tagSelector`. It ignores those that it does not understand, so whoever
+        asks has to look at what comes.
+        """
+        of = f"/test-workflows/{_quoted(workflow)}/executions" if workflow else "/test-workflow-executions"
+        known: set[str] = set()
+        for page in count():
+            listed = await self._list(of, {**(query or {}), "pageSize": str(_PAGE_SIZE), "page": str(page)})
+            # What begins meanwhile pushes others to the next page, where they are listed again.
+            new = [each for each in listed if each.id not in known]
+            known.update(each.id for each in new)
+            for each in new:
+                yield each
+            if len(listed) < _PAGE_SIZE or not new:
+                return
+
+    async def execution(self, execution: str) -> ExecutionDetail:
+        """Read one execution with its phases. Raises NotFound where there is none of this id."""
+        path = f"/test-workflow-executions/{_quoted(execution)}"
+        answer = await self._request("GET", path)
+        try:
+            return ExecutionDetail.of(answer)
+        except ValueError as error:
+            raise Unavailable(f"GET {self._url}{path}: the answer is no execution: {error}") from error
+
+    async def start(self, workflow: str, tags: Mapping[str, str]) -> Execution:
+        """Start an execution of a TestWorkflow, which carries these tags. It is never repeated here.
+
+        Raises NotFound where there is no such TestWorkflow. After Unavailable, it may have been started all the same.
+        """
+        path = f"/test-workflows/{_quoted(workflow)}/executions"
+        try:
+            answer = await self._request("POST", path, json_body={"tags": dict(tags)})
+            return Execution.of(answer)
+        except ValueError as error:
+            raise Unavailable(f"POST {self._url}{path}: the answer is no execution: {error}") from error
+        except Unavailable as error:
+            if error.status == 500 and "not found" in str(error):  # what it says of a workflow that it does not know
+                raise NotFound(str(error), status=500) from error
+            raise
+
+    async def abort(self, workflow: str, execution: str) -> None:
+        """Abort one execution, which is `canceled` a moment later.
+
+        Raises NotFound where this TestWorkflow has none of this id, and Refused where it has ended.
+        """
+        await self._request("POST", f"/test-workflows/{_quoted(workflow)}/executions/{_quoted(execution)}/abort")
+
+    async def artifacts(self, execution: str) -> list[Artifact]:
+        """List what an execution has left so far."""
+        path = f"/test-workflow-executions/{_quoted(execution)}/artifacts"
+        answer = await self._request("GET", path) or []  # it says null for none
+        try:
+            return [Artifact(str(each["name"]), int(each.get("size") or 0)) for each in answer]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise Unavailable(f"GET {self._url}{path}: the answer is no list of artifacts: {error}") from error
+
+    @asynccontextmanager
+    async def artifact(self, execution: str, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open an artifact that is listed, to be read in pieces. Of one that is not, Testkube says 500: Unavailable."""
+        path = f"/test-workflow-executions/{_quoted(execution)}/artifacts/{_quoted(path)}"
+        async with self._opened("GET", path) as response:
+            yield response.content.iter_chunked(_CHUNK_BYTES)
 
     async def abort_all(self, workflow: str) -> None:
         """Abort all unfinished executions of a TestWorkflow, which may be none, and need not exist.
@@ -105,26 +165,37 @@ class TestkubeClient:
         except (KeyError, TypeError, ValueError) as error:
             raise Unavailable(f"GET {self._url}{path}: the answer is no list of executions: {error}") from error
 
-    async def _request(self, method: str, path: str, query: Query | None = None) -> Any:
+    async def _request(
+        self, method: str, path: str, query: Query | None = None, json_body: dict[str, Any] | None = None
+    ) -> Any:
         """Return the answer's JSON, None where it has no content. `path` is quoted already."""
+        async with self._opened(method, path, query, json_body) as response:
+            content = await response.read()
+        if response.status == 204:
+            return None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            call = f"{method} {self._url}{path}"
+            raise Unavailable(f"{call}: the answer is no JSON: {content[:80]!r}", status=response.status) from error
+
+    @asynccontextmanager
+    async def _opened(
+        self, method: str, path: str, query: Query | None = None, json_body: dict[str, Any] | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open an answer that is a success, to be read in the context. Raises TestkubeError there, too."""
         call = f"{method} {self._url}{path}"
         url = URL(f"{self._url}{path}", encoded=True).with_query(query)
         try:
             # A redirection leads to some login page: Testkube has none.
-            async with self._session.request(method, url, allow_redirects=False) as response:
-                content = await response.read()
+            async with self._session.request(method, url, json=json_body, allow_redirects=False) as response:
+                if response.status >= 300:
+                    raise error_for(call, response.status, await response.read())
+                yield response
         except TimeoutError as error:
             raise Unavailable(f"{call}: no answer in time{self._through}") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unavailable(f"{call}: {error or type(error).__name__}{self._through}") from error
-        if response.status == 204:
-            return None
-        if response.status >= 300:
-            raise error_for(call, response.status, content)
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise Unavailable(f"{call}: the answer is no JSON: {content[:80]!r}", status=response.status) from error
 
 
 def _quoted(name: str) -> str:

@@ -40,7 +40,12 @@ async def namespace(cluster: LocalCluster) -> str:
             "startTime": (now - timedelta(hours=3)).isoformat(),
             "endTime": now.isoformat(),
             "status": "passed",
+            "startedBy": "Trigger",
+            "verdict": "Failed",
+            "metrics": {"total": 20, "passed": 17, "failed": 3, "errored": 0},
+            "summary": "Failed 17/20",
         },
+        "executeAt": "now",
     }
     patch = json.dumps({"status": status})
     await cluster.kubectl(
@@ -54,8 +59,8 @@ async def namespace(cluster: LocalCluster) -> str:
 @pytest.mark.parametrize("name", ["exp", "experiments", "experiment", "testbench"])
 async def test_shows_readiness_and_the_last_run(cluster: LocalCluster, namespace: str, name: str) -> None:
     header, row = (await cluster.kubectl("get", "-n", namespace, name)).splitlines()
-    assert header.split() == ["NAME", "AGENT", "READY", "REASON", "LAST", "RUN", "AGE"]
-    assert row.split()[:5] == ["listed", "weather-agent", "False", "TemplateMissing", "3h"]
+    assert header.split() == ["NAME", "AGENT", "READY", "REASON", "LAST", "RUN", "VERDICT", "AGE"]
+    assert row.split()[:7] == ["listed", "weather-agent", "False", "TemplateMissing", "3h", "Failed", "17/20"]
 
 
 async def test_an_experiment_is_no_workload(cluster: LocalCluster, namespace: str) -> None:
