@@ -41,6 +41,11 @@ def at_start(target: Target, reasons: Sequence[str]) -> TypedSearchAttributes:
     )
 
 
+def of_namespace(target: Target) -> TypedSearchAttributes:
+    """Make the attributes of what is no reconciliation: by the Experiment's namespace it is found among those."""
+    return TypedSearchAttributes([SearchAttributePair(EXPERIMENT_NAMESPACE, target.namespace)])
+
+
 def at_end(outcome: str, reasons: Sequence[str]) -> list[SearchAttributeUpdate[Any]]:
     """Make the updates with which a run ends, provided that it began with the others."""
     return [RECONCILIATION_OUTCOME.value_set(outcome), RECONCILIATION_REASONS.value_set(_fitting(reasons))]
