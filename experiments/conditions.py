@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation
+from experiments.models import Condition, ExperimentStatus, GeneratedResource, LastReconciliation, parse_status
 from kube.objects import Object, ObjectRef
 
 _MAX_MESSAGE_LENGTH = 32768
@@ -27,6 +27,13 @@ class ConditionType(StrEnum):
     STALLED = "Stalled"
 
 
+class ExecutionConditionType(StrEnum):
+    """Conditions about executions. They are no part of a plan's report: a reconciliation keeps them as they are."""
+
+    EVALUATED = "Evaluated"
+    EXECUTIONS_OBSERVED = "ExecutionsObserved"
+
+
 class Reason(StrEnum):
     """Every reason that a condition can have; docs/conditions.md explains each."""
 
@@ -41,6 +48,13 @@ class Reason(StrEnum):
     AGENT_NOT_FOUND = "AgentNotFound"
     AGENT_RUNTIME_MISSING = "AgentRuntimeMissing"
     SUSPENDED = "Suspended"
+    # How the agent did in the last execution that has ended, and whether Testkube can be asked.
+    PASSED = "Passed"
+    FAILED = "Failed"
+    ERRORED = "Errored"
+    NOT_EVALUATED = "NotEvaluated"
+    NO_EXECUTION = "NoExecution"
+    TESTKUBE_ANSWERS = "TestkubeAnswers"
     # What stands in the way: the leaves of `experiments.errors`.
     INVALID_SPEC = "InvalidSpec"
     INVALID_SCHEDULE = "InvalidSchedule"
@@ -81,6 +95,38 @@ def condition(kind: ConditionType, ok: bool, reason: str, message: str) -> Condi
     """Make a condition. Its message is cut at what the CRD takes: a status that cannot be written would say nothing."""
     status: Literal["True", "False"] = "True" if ok else "False"
     return Condition(type=kind, status=status, reason=Reason(reason), message=message[:_MAX_MESSAGE_LENGTH])
+
+
+def evaluated(verdict: str, message: str) -> Condition:
+    """Say how the agent did in the last execution that has ended; without a verdict, that there is none."""
+    if not verdict:
+        message = "There has been no execution yet."
+        return Condition(type=_EVALUATED, status="Unknown", reason=Reason.NO_EXECUTION, message=message)
+    passed: Literal["True", "False"] = "True" if verdict == Reason.PASSED else "False"
+    return Condition(type=_EVALUATED, status=passed, reason=Reason(verdict), message=message[:_MAX_MESSAGE_LENGTH])
+
+
+def executions_observed(failure: str = "") -> Condition:
+    """Say whether Testkube tells of executions; `failure` is why not, in words."""
+    if failure:
+        reason, message = Reason.TESTKUBE_UNAVAILABLE, failure[:_MAX_MESSAGE_LENGTH]
+        return Condition(type=_OBSERVED, status="False", reason=reason, message=message)
+    message = "Testkube tells of the executions."
+    return Condition(type=_OBSERVED, status="True", reason=Reason.TESTKUBE_ANSWERS, message=message)
+
+
+_EVALUATED, _OBSERVED = ExecutionConditionType.EVALUATED, ExecutionConditionType.EXECUTIONS_OBSERVED
+
+
+def with_conditions(obj: Object, said: Iterable[Condition], now: str) -> list[dict[str, Any]]:
+    """Return the conditions of an Experiment with these in the place of earlier ones of their types; all others stay.
+
+    The same list as before, should they say nothing new, but for their generation.
+    """
+    status, generation = parse_status(obj), obj["metadata"]["generation"]
+    new = {each.type: each for each in said}
+    kept = [each.model_dump(by_alias=True, exclude_none=True) for each in status.conditions if each.type not in new]
+    return [*kept, *(_dated(each, status, generation, now) for each in new.values())]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 from experiments.contract import Target, cut, summary
 from experiments.evaluation import Counts, Evaluation, MetricScore, Verdict
+from experiments.schedule import fires_at
+from testkube.executions import ExecutionDetail
 
 FOLLOW_EXECUTION = "FollowExecution"
 START_EXECUTION = "StartExecution"
@@ -62,6 +64,10 @@ class ExecutionTarget:
     def workflow_id(self) -> str:
         return followed_workflow_id(self.target, self.id)
 
+    @property
+    def summary(self) -> str:
+        return summary(f"{self}")
+
 
 def followed_workflow_id(target: Target, execution: str) -> str:
     """Name the Temporal workflow that follows this execution of an Experiment."""
@@ -85,12 +91,13 @@ def of_followed(workflow_id: str) -> tuple[Target, str] | None:
 class FollowState:
     """The input of `FollowExecution`, and what it hands on when it continues as new.
 
-    `known` is what Testkube last said, `woken` asks for another look, `reported` says that the status has it.
+    `known` is what Testkube last said, `woken` asks for another look, `looks` counts those that found nothing.
     """
 
     execution: ExecutionTarget
     known: Seen | None = None
     woken: bool = False
+    looks: int = 0
 
 
 @dataclass(slots=True)
@@ -245,10 +252,43 @@ class Started:
     found: bool = False
 
 
+@dataclass(slots=True)
+class ExecuteAt:
+    """The value of an annotation that was honoured; `refused` says why nothing was started."""
+
+    target: Target
+    value: str
+    time: str
+    refused: str = ""
+
+    @property
+    def summary(self) -> str:
+        return summary(f"note that {self.target} was {'not ' if self.refused else ''}executed at {self.value}")
+
+
 NOT_READY = "NotReady"
 """Error type of a request that is refused: the Experiment is not Ready, being deleted or gone."""
 NOT_STARTED = "NotStarted"
 """Error type of a request that Testkube has not taken within a minute. It may be repeated with the same key."""
+
+
+def task_queue_of_executions(task_queue: str) -> str:
+    """Name the queue of these workflows, beside that of reconciliations, which do not wait for Testkube."""
+    return f"{task_queue}-executions"
+
+
+def started_by(detail: ExecutionDetail) -> Starter:
+    """Say who began an execution. Of one that Testkube says nothing of, the schedule tells: cron, or a person."""
+    execution = detail.execution
+    if REQUEST_TAG in execution.tags:
+        return "Service"
+    if execution.actor:
+        return _STARTERS.get(execution.actor, "User")
+    began = execution.scheduled_at
+    return "Cron" if began and any(fires_at(*each, began) for each in detail.crons) else "User"
+
+
+_STARTERS: dict[str, Starter] = {"testtrigger": "Trigger", "cron": "Cron"}
 
 
 def rfc3339(time: datetime | None) -> str:

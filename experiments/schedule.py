@@ -6,9 +6,11 @@ The CRD's pattern keeps out what does not look like five cron fields; this is ab
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import CroniterBadDateError, CroniterError, croniter
 
@@ -18,6 +20,7 @@ from experiments.models import Schedule
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NUMBERS = {name: n for n, name in enumerate(_DAYS)} | {name: n for n, name in enumerate(_MONTHS, 1)}
+_SCHEDULER_SECONDS = 10
 _RANGE = re.compile(r"(\w+)-(\w+)")
 
 
@@ -37,6 +40,15 @@ def check_schedule(schedule: Schedule | None) -> None:
         raise InvalidSchedule(f"spec.schedule.cron: '{schedule.cron}': {error}.") from None
     if schedule.timezone:
         _check_timezone(schedule.timezone)
+
+
+def fires_at(cron: str, timezone: str, time: datetime) -> bool:
+    """Tell whether a schedule begins something at this time, give or take what Testkube's scheduler needs for it."""
+    try:
+        local = time.astimezone(ZoneInfo(timezone or "UTC"))
+        return local.second < _SCHEDULER_SECONDS and bool(croniter.match(cron, local))
+    except (CroniterError, ValueError, ZoneInfoNotFoundError):
+        return False
 
 
 def shortest_pause(schedule: Schedule) -> int:

@@ -22,6 +22,7 @@ from experiments.executions import (
     Started,
     StartRequest,
     execution_memo,
+    task_queue_of_executions,
 )
 from temporal.search_attributes import of_namespace
 
@@ -43,7 +44,7 @@ def follower(temporal: Client, task_queue: str, *, search_attributes: bool = Fal
                 FOLLOW_EXECUTION,
                 FollowState(execution),
                 id=execution.workflow_id,
-                task_queue=task_queue,
+                task_queue=task_queue_of_executions(task_queue),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 start_signal=LOOK,
                 memo=execution_memo(execution).to_memo(),
@@ -68,7 +69,7 @@ def requester(temporal: Client, task_queue: str, *, search_attributes: bool = Fa
                 START_EXECUTION,
                 wish,
                 id=wish.workflow_id,
-                task_queue=task_queue,
+                task_queue=task_queue_of_executions(task_queue),
                 result_type=Started,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

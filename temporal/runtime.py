@@ -22,6 +22,7 @@ from temporalio.runtime import (
 )
 
 from experiments.contract import RECONCILIATION_DURATION
+from experiments.executions import EXECUTION_DURATION, EXECUTION_LAG
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,9 @@ def _telemetry(port: int) -> TelemetryConfig:
         counters_total_suffix=True,
         unit_suffix=True,
         durations_as_seconds=True,
-        histogram_bucket_overrides={RECONCILIATION_DURATION: _RUN_SECONDS},
+        histogram_bucket_overrides=dict.fromkeys(
+            (RECONCILIATION_DURATION, EXECUTION_DURATION, EXECUTION_LAG), _RUN_SECONDS
+        ),
     )
     forwarding = LogForwardingConfig(logging.getLogger("temporalio"), append_target_to_name=False)
     filter_ = TelemetryFilter(core_level="WARN", other_level="ERROR")

@@ -87,11 +87,15 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionDetail:
-    """An execution with its phases, in order. `error` says why it could not begin, where Testkube knows."""
+    """An execution with its phases, in order. `error` says why it could not begin, where Testkube knows.
+
+    `crons` are the schedules of its TestWorkflow when it began, each with its time zone, which may be empty.
+    """
 
     execution: Execution
     phases: tuple[Phase, ...]
     error: str
+    crons: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, answer: Any) -> Self:
@@ -101,7 +105,8 @@ class ExecutionDetail:
         steps = _object(result.get("steps"))
         signature = [_object(each) for each in _list(answer.get("signature"))]
         phases = tuple(_phase(each, steps) for each in signature)
-        return cls(execution, phases, _sentence(_object(result.get("initialization")).get("errorMessage")))
+        error = _sentence(_object(result.get("initialization")).get("errorMessage"))
+        return cls(execution, phases, error, tuple(_crons(_object(_object(answer.get("workflow")).get("spec")))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,14 @@ def _phase(signature: dict[str, Any], steps: dict[str, Any]) -> Phase:
         finished_at=_time(own.get("finishedAt")),
         error=next(errors, ""),
     )
+
+
+def _crons(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for event in map(_object, _list(spec.get("events"))):
+        job = _object(event.get("cronjob"))
+        if job.get("cron"):
+            zone = job.get("timezone")  # the API puts it into an object of its own
+            yield str(job["cron"]), str(_object(zone).get("value") or (zone if isinstance(zone, str) else ""))
 
 
 def _refs(signature: dict[str, Any]) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""The worker process: caches of what Experiments depend on, and a Temporal worker with the workflow and its steps."""
+"""The worker process: caches of what Experiments depend on, and Temporal workers with the workflows and their steps.
+
+Where Testkube can be asked, executions are followed and started by a worker on a queue of their own: a Testkube that
+hangs then takes no place away from reconciliations.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymen
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
+from experiments.executions import task_queue_of_executions
 from experiments.options import Options
 from experiments.snapshot import dependency_sources
 from kube.caches import Caches
@@ -21,6 +26,8 @@ from telemetry.health import needs
 from testkube.client import TestkubeClient
 from worker.activities import Activities
 from worker.context import LogContext
+from worker.execution_activities import ExecutionActivities
+from worker.executions import FollowExecution, StartExecution
 from worker.workflow import ReconcileExperiment
 
 log = structlog.get_logger(__name__)
@@ -46,10 +53,18 @@ async def run_worker(
         needs("worker", caches.missing)
         await caches.freeze()
         steps = Activities(client, caches, options, testkube).all()
-        worker = temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox, version=version)
+        workers = [temporal_worker(temporal, steps, task_queue=task_queue, sandbox=sandbox, version=version)]
+        if testkube:
+            steps, queue = ExecutionActivities(client, testkube, options).all(), task_queue_of_executions(task_queue)
+            workflows = [FollowExecution, StartExecution]
+            workers.append(
+                temporal_worker(temporal, steps, workflows, task_queue=queue, sandbox=sandbox, version=version)
+            )
         log.info("worker is ready", task_queue=task_queue)
         try:
-            await worker.run()
+            async with asyncio.TaskGroup() as working:
+                for worker in workers:
+                    working.create_task(worker.run())
         finally:
             caching.cancel()
 
@@ -57,12 +72,13 @@ async def run_worker(
 def temporal_worker(
     temporal: Client,
     steps: Sequence[Callable[..., Awaitable[object]]],
+    workflows: Sequence[type] | None = None,
     *,
     task_queue: str,
     sandbox: bool,
     version: WorkerDeploymentVersion | None = None,
 ) -> Worker:
-    """Put the workflow and its steps together.
+    """Put workflows, by default that of Experiments, and their steps together.
 
     The sandbox costs twice the CPU and finds what is not deterministic, so tests run in it and production need not. A
     run keeps to the `version` that it began with, and moves to the current one when it has waited.
@@ -70,7 +86,7 @@ def temporal_worker(
     return Worker(
         temporal,
         task_queue=task_queue,
-        workflows=[ReconcileExperiment],
+        workflows=workflows or [ReconcileExperiment],
         activities=steps,
         interceptors=[LogContext()],
         workflow_runner=SandboxedWorkflowRunner() if sandbox else UnsandboxedWorkflowRunner(),

@@ -11,12 +11,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import (
-    ActivityError,
     ApplicationError,
     ApplicationErrorCategory,
     FailureError,
@@ -48,29 +46,21 @@ with workflow.unsafe.imports_passed_through():
     from experiments.plan import REPLACE, Step
     from temporal import search_attributes
     from temporal.search_attributes import EXPERIMENT_NAMESPACE
+    from worker.steps import ON_CURRENT_VERSION, UNLIMITED_RETRY, cause_of, continues_elsewhere, take_step
 
 STALE = "Stale"
 """Error type of a step that found the cluster changed under its plan: look again at once."""
 
-_T = TypeVar("_T")
-_LOCAL_TIMEOUT = timedelta(seconds=5)
-# Longer than the 30 s that `KubeClient` waits for an answer: its error says more than "StartToClose timeout".
-_TIMEOUT = timedelta(seconds=40)
-_ONCE = RetryPolicy(maximum_attempts=1)
 # An action gives up after a few attempts, so that the status can say what is wrong. Without snapshot or status there is
 # nothing to say and nowhere to say it: they go on until the API server answers.
 _ACTION_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10), maximum_attempts=5
 )
-_UNLIMITED_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30))
 # A deletion waits for Testkube no longer than a minute. An attempt has 10 s in itself.
 _ABORT_TIMEOUT = timedelta(seconds=12)
 _ABORT_LIMIT = timedelta(seconds=50)
 _MAX_PAUSE = 300
 _MAX_PASSES_WITHOUT_PAUSE = 3
-_MAX_HISTORY = 1000
-# Means nothing where workers have no versions.
-_ON_CURRENT_VERSION = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
 # What people send is theirs to choose, and all of it has to fit into one payload.
 _MAX_REASONS = 50
 _MAX_REASON_LENGTH = 300
@@ -118,9 +108,9 @@ class ReconcileExperiment:
                 await self._pause(problem)
             elif not state.woken:
                 return self._finish(found, problem)
-            if _continues_elsewhere():
+            if continues_elsewhere():
                 workflow.continue_as_new(
-                    state, memo=memo(state.target, state.reasons), initial_versioning_behavior=_ON_CURRENT_VERSION
+                    state, memo=memo(state.target, state.reasons), initial_versioning_behavior=ON_CURRENT_VERSION
                 )
 
     async def _pass(self) -> tuple[SnapshotResult, Blocker | None]:
@@ -128,7 +118,7 @@ class ReconcileExperiment:
         state = self._state
         request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0, orphan=state.orphan)
         try:
-            found = await _step(TAKE_SNAPSHOT, request, SnapshotResult, _UNLIMITED_RETRY)
+            found = await take_step(TAKE_SNAPSHOT, request, SnapshotResult, UNLIMITED_RETRY)
         except FailureError as error:
             return SnapshotResult(exists=True), _blocker(TAKE_SNAPSHOT, error)
         state.changes += [change for change in found.done if change not in state.changes]
@@ -145,7 +135,7 @@ class ReconcileExperiment:
         if found.exists and (state.unreported or failure or found.news):
             report = StatusRequest(self._target, _now(), state.unreported, failed, failure)
             try:
-                await _step(WRITE_STATUS, report, str, _UNLIMITED_RETRY)
+                await take_step(WRITE_STATUS, report, str, UNLIMITED_RETRY)
             except FailureError as error:
                 return found, _blocker(WRITE_STATUS, error)
             state.unreported = []
@@ -167,12 +157,12 @@ class ReconcileExperiment:
     async def _carry_out(self, action: PlannedAction) -> str:
         """Carry out one action; says what was done. What may not be changed is made anew, as a step of that name."""
         try:
-            return await _step(action.step, ActionRequest(self._target, action), str, _ACTION_RETRY)
+            return await take_step(action.step, ActionRequest(self._target, action), str, _ACTION_RETRY)
         except FailureError as error:
             if _blocker(action.step, error).reason != Immutable.__name__ or action.step in REPLACE.values():
                 raise
         step = Step(action.step.replace("apply_", "replace_"))
-        done = await _step(step, ActionRequest(self._target, replace(action, step=step)), str, _ACTION_RETRY)
+        done = await take_step(step, ActionRequest(self._target, replace(action, step=step)), str, _ACTION_RETRY)
         self._state.woken = True  # what belongs to it, like the trigger of a TestWorkflow, follows in another pass
         return done
 
@@ -191,7 +181,7 @@ class ReconcileExperiment:
                 result_type=str,
                 start_to_close_timeout=_ABORT_TIMEOUT,
                 schedule_to_close_timeout=_ABORT_LIMIT,
-                retry_policy=_UNLIMITED_RETRY,
+                retry_policy=UNLIMITED_RETRY,
                 summary=request.summary,
             )
         except FailureError as error:
@@ -206,7 +196,7 @@ class ReconcileExperiment:
         """Put it into the status and an Event, as far as possible: the clean-up goes on in any case."""
         report = StatusRequest(self._target, _now(), [], action, problem)
         with suppress(FailureError):
-            await _step(WRITE_STATUS, report, str, _ACTION_RETRY)
+            await take_step(WRITE_STATUS, report, str, _ACTION_RETRY)
 
     async def _pause(self, problem: Blocker) -> None:
         attempt = self._state.attempt
@@ -250,22 +240,6 @@ _MESSAGES: dict[Outcome, str] = {
 _WAIT_FOR = {STALE, *(reason for reason, problem in BY_REASON.items() if not issubclass(problem, Terminal))}
 
 
-def _continues_elsewhere() -> bool:
-    """Tell whether it is time for a new run.
-
-    The history takes long to replay, the server, which knows its size, wants another, or another version of the workers
-    has become the current one.
-
-    Never asked before the first pass, or a run that is kept to its version by hand would continue for ever.
-    """
-    info = workflow.info()
-    return (
-        info.get_current_history_length() > _MAX_HISTORY
-        or info.is_continue_as_new_suggested()
-        or info.is_target_worker_deployment_version_changed()
-    )
-
-
 def _outcome(found: SnapshotResult, changes: list[str], *, released: bool) -> Outcome:
     if found.deleting or not found.exists:
         return "CleanedUp" if released else "Gone"
@@ -284,46 +258,10 @@ def _count(outcome: str, reason: str) -> None:
     meter.create_histogram_timedelta(RECONCILIATION_DURATION).record(took, {"outcome": outcome})
 
 
-async def _step(
-    step: str, request: SnapshotRequest | ActionRequest | StatusRequest, result: type[_T], retry: RetryPolicy
-) -> _T:
-    """Try a step as a local activity, which costs half; goes on as a regular one where repeating can help.
-
-    The Temporal UI shows attempts and last failure of the second while it is pending. Raises `FailureError`.
-    """
-    try:
-        value: _T = await workflow.execute_local_activity(
-            step,
-            request,
-            result_type=result,
-            start_to_close_timeout=_LOCAL_TIMEOUT,
-            retry_policy=_ONCE,
-            summary=request.summary,
-        )
-    except FailureError as error:
-        cause = _cause(error)
-        if is_cancelled_exception(error) or (isinstance(cause, ApplicationError) and cause.non_retryable):
-            raise
-        value = await workflow.execute_activity(
-            step,
-            request,
-            result_type=result,
-            start_to_close_timeout=_TIMEOUT,
-            retry_policy=retry,
-            summary=request.summary,
-        )
-    return value
-
-
-def _cause(error: FailureError) -> BaseException | None:
-    """Unwrap a failure: a regular activity's comes wrapped, a local activity's may come as it is (SDK 1.35)."""
-    return error.cause if isinstance(error, ActivityError) else error
-
-
 def _blocker(step: str, error: FailureError) -> Blocker:
     if is_cancelled_exception(error):
         raise error  # nothing is in the way: somebody has cancelled the run
-    cause = _cause(error)
+    cause = cause_of(error)
     if isinstance(cause, ApplicationError) and cause.type in {STALE, *BY_REASON}:
         return Blocker(cause.type or "", cause.message)
     return Blocker(InternalError.__name__, f"{step}: {cause or error}")
