@@ -22,7 +22,7 @@ async def test_a_full_last_page_ends_the_list(testkube, client):
 
 
 async def test_a_server_that_ignores_the_page_is_not_asked_for_ever(testkube, client, monkeypatch):
-    monkeypatch.setattr("support.testkube._number", lambda _: 0)
+    monkeypatch.setattr("localcluster.testkube.api._number", lambda _: 0)
     for _ in range(150):
         testkube.add("weather", "passed")
     assert len(await client.executions("weather")) == 100
@@ -38,7 +38,7 @@ async def test_executions_that_are_not_finished_are_listed(testkube, client):
 
 async def test_a_state_that_testkube_does_not_know_is_filtered_here(testkube, client, monkeypatch):
     """An older Testkube then ignores the whole filter."""
-    monkeypatch.setattr("support.testkube._STATES", ("passed", "failed", "running"))
+    monkeypatch.setattr("localcluster.testkube.api.STATES", ("passed", "failed", "running"))
     for status in ("passed", "running", "failed"):
         testkube.add("weather", status)
     assert [each.status for each in await client.executions("weather", UNFINISHED)] == ["running"]
@@ -66,4 +66,4 @@ async def test_names_in_urls_are_quoted(testkube, client):
 @pytest.mark.parametrize("end", ["", "/", "/v1", "/v1/"])
 async def test_an_address_in_each_spelling(testkube, end):
     async with TestkubeClient(testkube.url + end) as client:
-        assert (await client.info()).version == "dev"
+        assert (await client.info()).version == "simulation"

@@ -54,8 +54,8 @@ async def test_a_refusal_is_final(testkube, client):
 
 @pytest.mark.parametrize("answer", [[], {"results": [{"name": "without id"}]}, {"results": 3}, {}])
 async def test_json_of_something_else_is_unavailable(testkube, client, monkeypatch, answer):
-    monkeypatch.setattr("support.testkube._in_list", lambda _: answer)
-    monkeypatch.setattr("support.testkube._totals", lambda _: 0)
+    monkeypatch.setattr("localcluster.testkube.api._in_list", lambda _: answer)
+    monkeypatch.setattr("localcluster.testkube.api._totals", lambda _: 0)
     testkube.add("weather")
     with pytest.raises(Unavailable, match="the answer is no list of executions"):
         await client.executions("weather")
@@ -63,6 +63,6 @@ async def test_json_of_something_else_is_unavailable(testkube, client, monkeypat
 
 @pytest.mark.parametrize("answer", [{}, {"version": ""}])
 async def test_information_about_something_else(client, monkeypatch, answer):
-    monkeypatch.setattr("support.testkube._json", lambda _: web.json_response(answer))
+    monkeypatch.setattr("localcluster.testkube.api._json", lambda _: web.json_response(answer))
     with pytest.raises(Unavailable, match="the answer is not Testkube's"):
         await client.info()
