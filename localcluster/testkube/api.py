@@ -239,7 +239,7 @@ def workflow_json(name: str, namespace: str, spec: Json, metadata: Json | None =
     """Return a TestWorkflow as the API tells of it, from what Kubernetes has."""
     told = metadata or {}
     created = told.get("creationTimestamp", NOT_YET)
-    about = {key: dict(told.get(key) or {}) for key in ("labels", "annotations")}
+    about = {key: dict(told[key]) for key in ("labels", "annotations") if told.get(key)}
     return {"name": name, "namespace": namespace, **about, "created": created, "updated": created, "spec": spec}
 
 

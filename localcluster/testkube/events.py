@@ -42,7 +42,7 @@ def event(execution: Json, reason: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": metadata | {"labels": workflow["labels"]},
+        "metadata": metadata | {"labels": workflow.get("labels", {})},
         "involvedObject": about | {key: workflow[key] for key in ("name", "namespace")},
         "reason": reason,
         "action": _ACTIONS[reason],

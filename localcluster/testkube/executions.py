@@ -82,6 +82,10 @@ def set_status(execution: Json, status: str) -> None:
         seconds = max(0.0, (_time(now) - _time(execution["scheduledAt"])).total_seconds())
         result |= dict.fromkeys(("duration", "totalDuration"), f"{seconds:.3f}".rstrip("0").rstrip(".") + "s")
         result |= dict.fromkeys(("durationMs", "totalDurationMs"), int(seconds * 1000))
+    if "steps" in result:
+        pod = dict.fromkeys(("init", "toolkit"), "") | {"agent": "simulation", "nodeName": "none"}
+        pod |= {"name": f"{execution['id']}-{_ref()[:5]}", "namespace": execution["workflow"]["namespace"]}
+        execution["output"] = [{"ref": "tktw-init", "name": "pod", "value": pod | {"serviceAccountName": "default"}}]
 
 
 def set_unable(execution: Json, message: str) -> None:
