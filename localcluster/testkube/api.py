@@ -22,7 +22,6 @@ from localcluster.testkube.executions import NOT_YET, STATES, Json, end, finishe
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-SIMULATION = "This is a simulation of Testkube: no agent was asked, and no model judged; the scores are made up."
 _VERSION = "simulation"
 _CANCELED_AFTER_SECONDS = 0.05
 _NO_FILE = "error getting file from presigned url: expected 200 OK response code, got 404"

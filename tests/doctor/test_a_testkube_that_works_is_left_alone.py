@@ -50,7 +50,7 @@ async def test_an_api_that_knows_what_is_in_the_cluster(cluster, doctor, environ
         testkube.workflows.add("weather")
         environment(TESTKUBE_API_URL=f"{testkube.url}/v1")
         (said,) = [each for each in await doctor(everything=True) if each.name == "Testkube API"]
-    assert (said.verdict, said.found) == (Verdict.OK, f"dev answers at {testkube.url}/v1")
+    assert (said.verdict, said.found) == (Verdict.OK, f"simulation answers at {testkube.url}/v1")
 
 
 async def test_without_an_address_its_api_is_not_missed(doctor):

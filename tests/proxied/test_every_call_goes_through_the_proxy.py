@@ -69,7 +69,7 @@ async def test_temporal_is_called_through_the_proxy(meant, proxy):
 @pytest.mark.usefixtures("meant")
 async def test_testkube_is_called_through_the_proxy(proxy):
     async with TestkubeClient(f"http://{TESTKUBE}") as client:
-        assert (await client.info()).version == "dev"
+        assert (await client.info()).version == "simulation"
     assert (proxy.asked, proxy.logins) == ([TESTKUBE], {ANN})
 
 
