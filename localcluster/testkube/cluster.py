@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import structlog
 
-from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from experiments.resources import TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
@@ -61,10 +61,10 @@ class ClusterTestkube(SimulatedTestkube):
         super().__init__(namespace, port=port)
         self._kube = kube
         self._pace = pace
-        in_namespace = (TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, TEST_TRIGGER, CONFIG_MAP)
+        in_namespace = (TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, CONFIG_MAP)
         sources = [Source(DEPLOYMENT), *(Source(resource, namespace) for resource in in_namespace)]
         self._caches = Caches(kube, sources, max_pause=1.0)
-        self._triggers = Triggers(self, self._caches)
+        self._triggers = Triggers(self, kube, self._caches)
         self._answering: dict[ObjectRef, str] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

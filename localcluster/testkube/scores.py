@@ -33,8 +33,9 @@ def executed(experiment: Json, name: str, image: str | None) -> Json:
     Without an image, no agent answers.
     """
     known = {key: value for key, value in experiment.items() if key != "scenarios" and value is not None}
+    known.setdefault("default_threshold", _DEFAULT_THRESHOLD)
     scenarios = [_asked(name, each, image) for each in experiment.get("scenarios") or []]
-    return {"default_threshold": _DEFAULT_THRESHOLD, **known, "scenarios": scenarios}
+    return {**known, "scenarios": scenarios}
 
 
 def evaluated(answers: Json, image: str | None) -> Json:

@@ -22,6 +22,8 @@ from croniter import CroniterError, croniter
 
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.caches import Caches
+from kube.client import KubeClient
+from kube.errors import KubeError
 from kube.objects import Object, ObjectRef
 from kube.reflector import Change
 from localcluster.rollouts import DEPLOYMENT
@@ -48,8 +50,9 @@ class DeploymentEvent:
 class Triggers:
     """Run it as one task, and let it hear of all changes."""
 
-    def __init__(self, testkube: ClusterTestkube, caches: Caches) -> None:
+    def __init__(self, testkube: ClusterTestkube, kube: KubeClient, caches: Caches) -> None:
         self._testkube = testkube
+        self._kube = kube
         self._caches = caches
         self._since = datetime.now(UTC)
         self._events: asyncio.Queue[DeploymentEvent] = asyncio.Queue()
@@ -71,12 +74,20 @@ class Triggers:
     async def _fire_triggers(self) -> None:
         while True:
             event = await self._events.get()
-            triggers = [each for each in self._caches.objects(TEST_TRIGGER) if _matches(each, event)]
+            triggers = [each for each in await self._triggers() if _matches(each, event)]
             random.shuffle(triggers)
             for trigger in triggers:
                 if problem := await self._fire(trigger, event):
                     log.warning("trigger dropped", trigger=trigger["metadata"]["name"], problem=problem)
                     break
+
+    async def _triggers(self) -> list[Object]:
+        """List all there are now; a cache might not have heard of one that was made just before its event."""
+        try:
+            return await self._kube.list(TEST_TRIGGER, namespace=self._testkube.namespace)
+        except KubeError as error:
+            log.warning("event dropped", error=str(error))
+            return []
 
     async def _fire(self, trigger: Object, event: DeploymentEvent) -> str:
         """Begin what a trigger says once its conditions hold; returns why the event's other triggers are dropped."""

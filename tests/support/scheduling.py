@@ -13,6 +13,7 @@ _TOGETHER = {
     "localcluster/test_is_a_real_api_server.py": "shared",
     "reflector": "shared",
     "rest": "shared",
+    "simulation": "shared",
     # They stop parts of it, start the service only for a test, and leave no Experiment behind.
     "crash": "stopped",
     "lease": "stopped",
