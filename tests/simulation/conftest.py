@@ -130,7 +130,9 @@ class Testkube:
         source = {"configMapKeyRef": {"name": FILE, "key": "experiment.json"}}
         content = {"files": [{"path": "/data/datasets/experiment.json", "contentFrom": source}]}
         body = {"apiVersion": TEST_WORKFLOW.api_version, "kind": TEST_WORKFLOW.kind, **self.meta(WORKFLOW, team="sky")}
-        await self.kube.create(TEST_WORKFLOW, {**body, "spec": {"use": use, "content": content}})
+        await self.kube.create(
+            TEST_WORKFLOW, {**body, "spec": {"use": use, "content": content, "execution": {"tags": {"suite": "all"}}}}
+        )
         if file:
             await self.file()
         await until(lambda: self.get(f"test-workflows/{WORKFLOW}"), lambda told: "name" in told)

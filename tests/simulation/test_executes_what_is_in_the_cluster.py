@@ -35,7 +35,7 @@ async def test_executes_phase_by_phase_and_tells_of_it(testkube):
     told = await testkube.ended(execution)
     assert told["result"]["status"] == "passed"
     assert told["runningContext"] == {"interface": None, "actor": None}
-    assert told["tags"] == {"who": "me"}
+    assert told["tags"] == {"suite": "all", "who": "me"}
     assert told["workflow"]["labels"] == {"team": "sky"}
     steps = told["result"]["steps"]
     assert [(phase["name"], steps[phase["ref"]]["status"]) for phase in told["signature"]] == [

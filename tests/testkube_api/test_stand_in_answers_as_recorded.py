@@ -105,6 +105,7 @@ RECORDINGS = {
     "artifact-missing-in-passed": lambda testkube, _: testkube.add(_WEATHER, "passed", id="6b077877060a87c94a67f814"),
     "artifact-unescaped-path": None,
     "logs-none": _aborted,
+    "sleeper-running-logs": lambda testkube, _: testkube.add("sleeper", "running", id="6b077a72060a87c94a67f820"),
     "failer-logs": _logged,
 }
 LISTS = (
