@@ -6,6 +6,7 @@ of an execution that began later.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -49,6 +50,8 @@ from testkube.executions import Execution
 from worker.events import EventRecorder
 from worker.failures import as_application_error
 
+_MAX_ATTEMPT = timedelta(seconds=12)
+"""Of `request_execution`. Temporal begins the next one later than that, so that no two are under way."""
 _MAX_TRIES_TO_WRITE = 5
 _CATCH_UP_DELAY = timedelta(seconds=1)
 # How far back an execution is looked for that an earlier request of the same key may have started.
@@ -173,20 +176,23 @@ class ExecutionActivities:
     @activity.defn(name=REQUEST_EXECUTION)
     async def request_execution(self, wish: StartRequest) -> Started:
         """Start an execution, unless an earlier attempt has: it carries the request's digest as a tag."""
-        with as_application_error():
-            live = await self._live(wish.target)
         workflow = placement(wish.target.namespace, wish.target.name, self._options).test_workflow.name
         try:
-            earlier = await self._find(workflow, wish)
-            if earlier is None:
-                _check_is_ready(wish, live)
-                tags = {**wish.tags, REQUEST_TAG: wish.digest, **({REASON_TAG: wish.reason} if wish.reason else {})}
-                earlier, found = await self._testkube.start(workflow, tags), False
-            else:
-                found = True
+            async with asyncio.timeout(_MAX_ATTEMPT.total_seconds()):
+                with as_application_error():
+                    live = await self._live(wish.target)
+                earlier = await self._find(workflow, wish)
+                execution = earlier or await self._start(workflow, wish, live)
         except TestkubeError as error:
             raise _unavailable(error) from error
-        return Started(ExecutionTarget(wish.target, workflow, earlier.id), earlier.number, found)
+        return Started(
+            ExecutionTarget(wish.target, workflow, execution.id), execution.number, found=earlier is not None
+        )
+
+    async def _start(self, workflow: str, wish: StartRequest, live: Object | None) -> Execution:
+        _check_is_ready(wish, live)
+        tags = {**wish.tags, REQUEST_TAG: wish.digest, **({REASON_TAG: wish.reason} if wish.reason else {})}
+        return await self._testkube.start(workflow, tags)
 
     async def _find(self, workflow: str, wish: StartRequest) -> Execution | None:
         oldest = activity.info().scheduled_time - _MAX_AGE_OF_A_REQUEST

@@ -67,8 +67,8 @@ _PAUSE_BEFORE_IT_IS_THERE = timedelta(seconds=2)
 # Scores of an execution that has ended are there, or Testkube is away; after a day nobody waits for them any more.
 _SCORES_LIMIT = timedelta(days=1)
 _SCORES_TIMEOUT = timedelta(seconds=60)
-# Longer than the client's own 10 s, so that no attempt is under way any more when the next one begins.
-_START_TIMEOUT = timedelta(seconds=30)
+# An attempt ends itself after 12 s (`_MAX_ATTEMPT`), so none is under way any more when the next one begins.
+_START_TIMEOUT = timedelta(seconds=15)
 _START_LIMIT = timedelta(minutes=1)
 # Long enough for Testkube to list what it has started without being able to say so.
 _START_RETRY = RetryPolicy(initial_interval=timedelta(seconds=5), backoff_coefficient=1.0)

@@ -7,15 +7,9 @@ a dead worker's task after ten seconds.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import sys
 import uuid
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -26,11 +20,10 @@ from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster
 from support.background import running
+from support.doomed import die
 from support.world import World, new_namespace, remove_experiments
 from temporal.client import starter
 from worker.main import run_worker
-
-_SCRIPT = Path(__file__).with_name("doomed_workers.py")
 
 
 @dataclass(frozen=True)
@@ -92,25 +85,11 @@ async def cases(cluster: LocalCluster, kube: KubeClient, temporal: Client) -> As
     async with _workers(cluster, temporal, ["healthy"]):
         await asyncio.gather(*(case.prepare("healthy") for case in found.values()))
     await asyncio.gather(*(case.start(case.queue, "to be interrupted") for case in found.values()))
-    await _die(cluster, found)
+    await die(cluster, [{"queue": case.queue, "call": p.call, "moment": p.moment} for p, case in found.items()])
     async with _workers(cluster, temporal, [case.queue for case in found.values()]):
         await asyncio.gather(*(case.finished() for case in found.values()))
     yield found
     await remove_experiments(kube)
-
-
-async def _die(cluster, cases):
-    lines = [json.dumps({"queue": case.queue, "call": p.call, "moment": p.moment}) for p, case in cases.items()]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, _SCRIPT), env={**os.environ, **cluster.env()}, stdin=PIPE, start_new_session=True
-    )
-    try:
-        async with asyncio.timeout(60):
-            await process.communicate("\n".join(lines).encode())
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, "not all of them died"
 
 
 def _workers(cluster, temporal, queues):

@@ -30,7 +30,7 @@ class Evaluated:
 
     async def is_ready(self, status: str = "True", reason: str = "Reconciled", *, generation: int = 1) -> None:
         """Have the status say that it is Ready, as a reconciliation would."""
-        ready = {"type": "Ready", "status": status, "reason": reason, "message": f"{reason}, it says."}
+        ready: Object = {"type": "Ready", "status": status, "reason": reason, "message": f"{reason}, it says."}
         ready |= {"lastTransitionTime": "2026-11-26T09:00:00Z", "observedGeneration": generation}
         patch = {"status": {"observedGeneration": generation, "conditions": [ready]}}
         await self.world.kube.merge_patch(self.world.ref(), patch, subresource="status")
