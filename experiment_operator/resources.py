@@ -11,7 +11,7 @@ def _directory(name: str) -> Path:
 
 
 TEMPLATES = _directory("testkube")
-"""The five phase templates, as TestWorkflowTemplates."""
+"""The phase templates, as TestWorkflowTemplates."""
 
 WEBHOOK = _directory("webhook")
 """The ValidatingWebhookConfiguration."""

@@ -80,6 +80,10 @@ class GenerationSettings(PlacementSettings):
     visualize_template: Annotated[
         DnsName, Field(description="TestWorkflowTemplate of the phase that writes the report")
     ] = _DEFAULT.templates.visualize
+    gate_template: Annotated[
+        DnsName,
+        Field(description="TestWorkflowTemplate of the phase that fails an execution with too many failed metrics"),
+    ] = _DEFAULT.templates.gate
 
     @property
     def options(self) -> Options:
@@ -89,6 +93,7 @@ class GenerationSettings(PlacementSettings):
             evaluate=self.evaluate_template,
             publish=self.publish_template,
             visualize=self.visualize_template,
+            gate=self.gate_template,
         )
         return Options(self.testkube_namespace, templates, self.experiment_file)
 

@@ -41,7 +41,7 @@ _KEY_VARIABLE = "OPENAI_API_KEY"
 # Without any key the judge's client refuses to start, although a gateway inside the cluster may ask for none.
 _NO_KEY = "unused"
 # Without these a phase cannot do its work, so a template that does not take them cannot be meant.
-_ESSENTIAL = {"run": ("agentUrl",), "setup": ("bucket", "key", "datasetUrl")}
+_ESSENTIAL = {"run": ("agentUrl",), "setup": ("bucket", "key", "datasetUrl"), "gate": ("maxFailedMetrics",)}
 # What a parser on a value's way (Go's, JSON, YAML) may take for something other than a string: numbers of any spelling,
 # times, and some words. `0012` would arrive as `12`.
 _MAYBE_NOT_A_STRING = re.compile(
@@ -133,6 +133,8 @@ def _values(subject: Subject, spec: ExperimentSpec, inputs: Inputs) -> dict[str,
         values |= {"bucket": spec.dataset.s3.bucket, "key": spec.dataset.s3.key}
     if spec.dataset and spec.dataset.url:
         values["datasetUrl"] = spec.dataset.url
+    if spec.gate and spec.wants_gate:
+        values["maxFailedMetrics"] = str(spec.gate.max_failed_metrics)
     return {name: _literal(value) for name, value in values.items() if value}
 
 

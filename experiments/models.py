@@ -296,6 +296,11 @@ class Schedule(Part):
     timezone: Timezone | None = None
 
 
+class Gate(PartWithDefaults):
+    enabled: StrictBool = False
+    max_failed_metrics: Annotated[int, Field(strict=True, ge=0, le=100_000), BeforeValidator(_whole)] = 0
+
+
 class ExperimentSpec(PartWithDefaults):
     agent_ref: AgentRef
     ai_gateway_ref: AiGatewayRef | None = None
@@ -307,6 +312,7 @@ class ExperimentSpec(PartWithDefaults):
     env: Annotated[list[EnvVar], Field(max_length=100), _unique_by(lambda e: e.name)] | None = None
     trigger: Trigger | None = None
     schedule: Schedule | None = None
+    gate: Gate | None = None
     suspend: StrictBool = False
 
     @model_validator(mode="after")
@@ -331,6 +337,10 @@ class ExperimentSpec(PartWithDefaults):
     @property
     def wants_trigger(self) -> bool:
         return self.trigger is not None and self.trigger.enabled
+
+    @property
+    def wants_gate(self) -> bool:
+        return self.gate is not None and self.gate.enabled
 
     @property
     def forbids_concurrency(self) -> bool:

@@ -9,13 +9,14 @@ OWN_NAMESPACE = "."
 
 @dataclass(frozen=True, slots=True)
 class PhaseTemplates:
-    """Names of the TestWorkflowTemplates of the five phases, in the order in which they run."""
+    """Names of the TestWorkflowTemplates of the phases, in the order in which they run."""
 
     setup: str = "setup-template"
     run: str = "run-template"
     evaluate: str = "evaluate-template"
     publish: str = "publish-template"
     visualize: str = "visualize-template"
+    gate: str = "gate-template"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,8 @@ class Subject:
         phases = {"run": names.run, "evaluate": names.evaluate, "publish": names.publish, "visualize": names.visualize}
         if self._spec.inline is None:
             phases = {"setup": names.setup, **phases}
+        if self._spec.wants_gate:
+            phases["gate"] = names.gate
         return {
             phase: ObjectRef(TEST_WORKFLOW_TEMPLATE, self.placement.namespace, name) for phase, name in phases.items()
         }

@@ -24,6 +24,7 @@ _ANYTHING = {
     "bucket": {"default": ""},
     "key": {"default": ""},
     "datasetUrl": {"default": ""},
+    "maxFailedMetrics": {"default": ""},
 }
 
 
@@ -50,7 +51,7 @@ async def _examine(kube: KubeClient, options: Options, phase: str, ref: ObjectRe
     try:
         live = await kube.get(ref)
     except NotFoundError:
-        return fault(name, "does not exist", advice)
+        return _missing(name, phase, advice)
     except ForbiddenError:
         return warning(name, "may not be read")
     plans = {dataset: _plan(ref, live, dataset, options) for dataset in _DATASETS}
@@ -63,6 +64,13 @@ async def _examine(kube: KubeClient, options: Options, phase: str, ref: ObjectRe
     if unfilled:
         return warning(name, f"nobody sets {', '.join(unfilled)}", "give these parameters a default in the template")
     return ok(name, f"takes {', '.join(live.get('spec', {}).get('config') or {'nothing': None})}")
+
+
+def _missing(name: str, phase: str, advice: str) -> Finding:
+    """Find no fault where that of the gate is missing: charts of the phases have none, and few Experiments want it."""
+    if phase == "gate":
+        return warning(name, "does not exist; Experiments with spec.gate.enabled wait for it", advice)
+    return fault(name, "does not exist", advice)
 
 
 def _plan(ref: ObjectRef, live: Object, dataset: str, options: Options) -> Plan:
@@ -80,6 +88,7 @@ def _subject(namespace: str, dataset: str, options: Options) -> Subject:
         "llmAsAJudgeModel": "model",
         "otlpEndpoint": "http://example.com:4318",
         "dataset": _DATASETS[dataset],
+        "gate": {"enabled": True},
     }
     meta = {"name": "doctor", "namespace": namespace, "uid": "none"}
     return Subject.of({"metadata": meta, "spec": spec}, options)

@@ -14,7 +14,7 @@ from crds import experiment_crd
 from localcluster import LocalCluster
 
 ROOT = Path(__file__).parents[2]
-PHASES = {"setup", "run", "evaluate", "publish", "visualize"}
+PHASES = {"setup", "run", "evaluate", "publish", "visualize", "gate"}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import yaml
 from support import steps
 
 ROOT = Path(__file__).parents[2]
-PHASES = ("setup", "run", "evaluate", "publish", "visualize")
+PHASES = ("setup", "run", "evaluate", "publish", "visualize", "gate")
 # Without a default, so every workflow has to pass them; the service always does.
 ALWAYS_PASSED = {"agentUrl": "http://agent:8000", "experimentName": "weather"}
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"

@@ -288,6 +288,22 @@ async def template_with_a_parameter_that_nobody_sets(hospital):
         yield
 
 
+@planted("template testkube/gate-template", verdict=Verdict.WARNING, words="Experiments with spec.gate.enabled wait")
+async def template_of_the_gate_missing(hospital):
+    async with hospital.template("gate-template", lambda _: None):
+        yield
+
+
+@planted("template testkube/gate-template", words="does not declare the parameter maxFailedMetrics")
+async def template_of_the_gate_without_its_parameter(hospital):
+    def without_parameter(template):
+        del template["spec"]["config"]["maxFailedMetrics"]
+        return template
+
+    async with hospital.template("gate-template", without_parameter):
+        yield
+
+
 @planted("CRD agents.runtime.agentic-layer.ai", verdict=Verdict.WARNING, words="has no agents")
 async def agent_runtime_missing(hospital):
     async with hospital.without_crd(OTHERS_CRDS / "agents.yaml"):

@@ -41,6 +41,7 @@ EVERYTHING = {
     ],
     "trigger": {"enabled": True, "event": "deployment-image-update", "concurrencyPolicy": "Replace"},
     "schedule": {"cron": "0 6 * * 1-5", "timezone": "Europe/Berlin"},
+    "gate": {"enabled": True, "maxFailedMetrics": 3},
 }
 S3 = {"scenarios": None, "dataset": {"s3": {"bucket": "datasets", "key": "2026/weather.json"}}}
 URL = {"scenarios": None, "dataset": {"url": "https://data.example/weather.json"}}
@@ -64,6 +65,8 @@ def test_children_are_those_of_the_golden_file(world: type[MemoryWorld], mode: s
     place, spec = MODES[mode]
     made = world(place, **spec)
     made.gateway(port=8080)
+    if "gate" in spec:
+        made.template("gate-template", "maxFailedMetrics")
     made.settle()
     live = [obj for kind in (CONFIG_MAP, TEST_WORKFLOW, TEST_TRIGGER) for obj in made.live(kind)]
     golden = GOLDEN / f"{mode}.yaml"

@@ -35,6 +35,7 @@ FIELDS: dict[str, list[Any]] = {
     "env": [None, [], [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://mine"}, {"name": "A"}]],
     "trigger": [None, {"enabled": True}, {"enabled": True, "concurrencyPolicy": "Forbid"}, {"enabled": False}],
     "schedule": [None, {"cron": "0 6 * * *"}, {"cron": "0 0 30 2 *"}],
+    "gate": [None, {"enabled": False}, {"enabled": True, "maxFailedMetrics": 2}],
     "suspend": [None, None, None, True],
     "defaultThreshold": [None, 0, 2],
 }
@@ -66,6 +67,7 @@ def surround(made: Any, around: dict[str, Any]) -> None:
     for phase in ("setup", "run", "evaluate", "publish", "visualize"):
         if around["without"] != f"{phase}-template":
             made.template(f"{phase}-template")
+    made.template("gate-template", "maxFailedMetrics")
     if around["agent"]:
         made.agent(**around["agent"])
     if around["otel"] is not None:
