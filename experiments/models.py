@@ -314,6 +314,7 @@ class ExperimentSpec(PartWithDefaults):
     schedule: Schedule | None = None
     gate: Gate | None = None
     suspend: StrictBool = False
+    deletion_policy: Literal["Orphan", "Abort"] = "Abort"
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -181,7 +181,7 @@ def _clean_up(snapshot: Snapshot, failures: Mapping[ObjectRef, Problem]) -> Plan
     if subject.orphaning:
         return Plan(snapshot, (*_releases(snapshot), *end))
     actions, pending = _deletions(snapshot, snapshot.own_children)
-    if subject.options.aborts_executions and actions:
+    if actions:
         place = next((i for i, action in enumerate(actions) if action.step == Step.DELETE_CONFIG_MAP), len(actions))
         actions[place:place] = _aborts(snapshot)
     if pending is None:
@@ -197,10 +197,16 @@ def _releases(snapshot: Snapshot) -> list[Action]:
 
 
 def _aborts(snapshot: Snapshot) -> list[Action]:
-    """Abort nothing of others' TestWorkflows, nor of one where this service generated before: Testkube goes by name."""
-    workflow = snapshot.subject.placement.test_workflow
+    """Abort nothing of others' TestWorkflows, nor of one where this service generated before: Testkube goes by name.
+
+    A spec that cannot be understood lets nothing go on: an execution that hangs is the greater harm.
+    """
+    subject, workflow = snapshot.subject, snapshot.subject.placement.test_workflow
+    go_on = subject.spec is not None and subject.spec.deletion_policy == "Orphan"
     foreign = snapshot.get(workflow) is not None and not snapshot.is_own(workflow)
-    return [] if foreign else [Action(Step.ABORT_EXECUTIONS, workflow)]
+    if go_on or foreign or not subject.options.aborts_executions:
+        return []
+    return [Action(Step.ABORT_EXECUTIONS, workflow)]
 
 
 def _leave_alone(snapshot: Snapshot, problem: Problem | None) -> Plan:

@@ -44,6 +44,12 @@ def workflow_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Fiel
     for i, variable in enumerate(spec.env or ()):
         if lost := _lost(snapshot, variable):
             yield FieldMessage(f"spec.env[{i}]", lost)
+    if spec.deletion_policy == "Orphan" and spec.inline:
+        words = (
+            "with Orphan, an execution whose pod has not started when the Experiment is deleted waits for its "
+            "ConfigMap for ever."
+        )
+        yield FieldMessage("spec.deletionPolicy", words)
 
 
 def trigger_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldMessage]:

@@ -58,6 +58,7 @@ COMMON = {
     "schedule": {"cron": "*/15 8-17 1,15 JAN-jun 1-5", "timezone": "Europe/Berlin"},
     "gate": {"enabled": True, "maxFailedMetrics": 3},
     "suspend": True,
+    "deletionPolicy": "Orphan",
 }
 INLINE = {"llmAsAJudgeModel": "gpt-4o", "defaultThreshold": 0, "scenarios": [SCENARIO]}
 FULL: dict[str, Object] = {

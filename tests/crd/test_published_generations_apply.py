@@ -15,6 +15,7 @@ _GENERATIONS = Path(__file__).parents[1] / "support" / "generations"
 WITH_SCENARIOS, WITH_INLINE_DATASET = (
     (_GENERATIONS / f"{name}.yaml").read_text() for name in ("with-scenarios", "with-inline-dataset")
 )
+DEFAULTS = {"defaultThreshold": 0.9, "suspend": False, "deletionPolicy": "Abort"}
 
 
 @pytest.mark.parametrize("manifest", [WITH_SCENARIOS, WITH_INLINE_DATASET], ids=["scenarios", "inline dataset"])
@@ -22,7 +23,7 @@ async def test_a_published_generation_applies_unchanged(cluster: LocalCluster, m
     printed = await cluster.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", stdin=manifest)
     stored, written = json.loads(printed)["spec"], yaml.safe_load(manifest)["spec"]
     trigger = {"event": "modified", "waitForRollout": {"enabled": True, "timeoutSeconds": 120}, **written["trigger"]}
-    assert stored == {**written, "suspend": False, "defaultThreshold": 0.9, "trigger": trigger}
+    assert stored == {**written, **DEFAULTS, "trigger": trigger}
 
 
 def test_both_published_generations_evaluate_the_same() -> None:

@@ -36,6 +36,16 @@ async def test_an_execution_that_is_about_to_start_is_aborted(world: World, test
     ]
 
 
+async def test_an_experiment_may_let_them_go_on(world: World, testkube):
+    await world.create(deletionPolicy="Orphan")
+    await world.reported()
+    going = testkube.add(world.places().test_workflow.name, "running")
+    await delete(world)
+    assert going["result"]["status"] == "running"
+    assert await world.children() == [None, None, None]
+    assert [change.split()[0] for change in await last_changes(world)] == ["deleted", "deleted", "deleted", "removed"]
+
+
 async def test_where_nothing_runs_nothing_is_said(world: World):
     await world.create()
     await world.reported()

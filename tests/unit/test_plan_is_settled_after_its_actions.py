@@ -37,6 +37,7 @@ FIELDS: dict[str, list[Any]] = {
     "schedule": [None, {"cron": "0 6 * * *"}, {"cron": "0 0 30 2 *"}],
     "gate": [None, {"enabled": False}, {"enabled": True, "maxFailedMetrics": 2}],
     "suspend": [None, None, None, True],
+    "deletionPolicy": [None, "Orphan"],
     "defaultThreshold": [None, 0, 2],
 }
 SPECS = st.builds(

@@ -27,9 +27,9 @@ CLEAN_UP = [
 ]
 
 
-def settled(world: type[MemoryWorld], setting: str = "testkube") -> Any:
+def settled(world: type[MemoryWorld], setting: str = "testkube", **spec: Any) -> Any:
     """With an Experiment that has a trigger, of a service that can call Testkube's API."""
-    made = world(setting, trigger={"enabled": True})
+    made = world(setting, trigger={"enabled": True}, **spec)
     made.options = replace(made.options, aborts_executions=True)
     made.settle()
     return made
@@ -54,6 +54,25 @@ def test_where_testkube_cannot_be_called_nothing_is_aborted(world: type[MemoryWo
     made = settled(world)
     made.options = Options()
     assert not [line for line in planned(made) if line.startswith("abort")]
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("Abort", CLEAN_UP), ("Orphan", [*CLEAN_UP[:2], *CLEAN_UP[3:]])])
+def test_an_experiment_may_let_its_executions_go_on(world: type[MemoryWorld], policy: str, expected: list[str]) -> None:
+    assert planned(settled(world, deletionPolicy=policy)) == expected
+
+
+def test_the_policy_counts_that_is_there_when_it_is_deleted(world: type[MemoryWorld]) -> None:
+    made = settled(world, deletionPolicy="Orphan")
+    made.edit(deletionPolicy="Abort", suspend=True)
+    assert planned(made) == CLEAN_UP
+    made.edit(deletionPolicy="Orphan")
+    assert ABORT not in planned(made)
+
+
+def test_where_the_spec_cannot_be_understood_executions_are_aborted(world: type[MemoryWorld]) -> None:
+    made = settled(world, deletionPolicy="Orphan")
+    made.edit(defaultThreshold=2)
+    assert planned(made) == CLEAN_UP
 
 
 @pytest.mark.parametrize("role", [Watcher, Worker])

@@ -36,6 +36,10 @@ SHARED = (
     "spec.trigger.concurrencyPolicy: with Forbid, an event during a run does not reach the other triggers of the "
     "agent's Deployment: TestTrigger testkube/rival-0 is one."
 )
+ORPHANED = (
+    "spec.deletionPolicy: with Orphan, an execution whose pod has not started when the Experiment is deleted waits for "
+    "its ConfigMap for ever."
+)
 FORBID = {"enabled": True, "event": "deployment-image-update", "concurrencyPolicy": "Forbid"}
 
 
@@ -105,6 +109,11 @@ SURPRISES: dict[str, tuple[Make, str, str]] = {
         lambda world: shared(world, ("default", "agent")),
         "TriggerReady",
         SHARED,
+    ),
+    "executions-outlive-their-file": (
+        lambda world: world(deletionPolicy="Orphan"),
+        "WorkflowReady",
+        ORPHANED,
     ),
 }
 
@@ -187,6 +196,16 @@ def test_metrics_without_a_model_are_fine_where_the_template_has_one(world: type
     ],
 )
 def test_no_model_is_missed_where_one_is_named_or_none_is_known_to_be_needed(
+    world: type[MemoryWorld], spec: dict[str, Any]
+) -> None:
+    assert warned(world(**spec)) == []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"deletionPolicy": "Abort"}, {"deletionPolicy": "Orphan", "scenarios": None, "dataset": {"url": "http://a/b"}}],
+)
+def test_executions_that_are_aborted_or_need_no_file_wait_for_none(
     world: type[MemoryWorld], spec: dict[str, Any]
 ) -> None:
     assert warned(world(**spec)) == []
