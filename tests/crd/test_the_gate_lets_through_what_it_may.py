@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
+from experiments import evaluation as evaluations
 from support import steps
 from support.clusters import TEMPLATES
 
@@ -100,6 +101,38 @@ def test_all_metrics_of_a_step_without_an_answer_failed_whatever_their_scores(ga
     assert gate(left, 2).returncode == 0
 
 
+def test_an_error_that_was_not_the_end_is_none(gate: Run) -> None:
+    recovered = [*UNANSWERED, {"type": "agent", "content": "Yes, it rains."}]
+    assert gate(evaluated(step(PASS, turns=recovered))).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        PASS,
+        FAIL,
+        ERROR,
+        {**PASS, **ERROR, "result": "pass"},
+        {"result": "pass"},
+        {"result": "pass", "details": None},
+        {"result": "pass", "score": None, "details": {}},
+        {"result": "pass", "score": 1.5},
+        {"result": "pass", "score": float("nan")},
+        {"result": "pass", "score": True},
+        {"result": "pass", "score": "1"},
+        {"result": "fail"},
+        {},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("turns", [ANSWERED, UNANSWERED], ids=["answered", "unanswered"])
+def test_it_counts_as_the_service_does(gate: Run, result: dict[str, Any], turns: Any) -> None:
+    left = evaluated(step(result, turns=turns), step(PASS))
+    counts = evaluations.read(json.dumps(left).encode()).counts
+    told = gate(left).stdout.splitlines()[-1]
+    assert told == f"{counts.failed + counts.errored} of {counts.total} metrics failed, 0 may."
+
+
 @pytest.mark.parametrize("turns", [None, [], [{"type": "agent"}], [{"type": "agent", "content": None}]])
 def test_turns_may_be_left_out(gate: Run, turns: Any) -> None:
     assert gate(evaluated(step(PASS, turns=turns))).returncode == 0
@@ -116,3 +149,9 @@ def test_where_nothing_was_judged_it_fails(gate: Run, left: dict[str, Any]) -> N
 @pytest.mark.parametrize("left", ["", "{}", "[]", json.dumps(evaluated({"evaluations": [{}]}))])
 def test_what_makes_no_sense_fails(gate: Run, left: str) -> None:
     assert gate(left, 100_000).returncode == 1
+
+
+def test_its_program_holds_no_expression() -> None:
+    """Testkube would evaluate it before Python sees it."""
+    (found,) = yaml.safe_load((TEMPLATES / "gate-template.yaml").read_text())["spec"]["steps"]
+    assert [argument for argument in found["run"]["args"] if "{{" in argument] == ["{{ config.maxFailedMetrics }}"]
