@@ -108,14 +108,18 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
 
     temporal = await connect(lazy=True)
     lease = Lease(kube, settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
-    await run_watcher(
-        kube,
-        temporal,
-        settings.options,
-        task_queue=settings.temporal_task_queue,
-        search_attributes=settings.temporal_search_attributes,
-        lease=lease,
-    )
+    async with AsyncExitStack() as stack:
+        url = settings.testkube_to_observe
+        testkube = await stack.enter_async_context(TestkubeClient(url, _role(settings))) if url else None
+        await run_watcher(
+            kube,
+            temporal,
+            settings.options,
+            testkube,
+            task_queue=settings.temporal_task_queue,
+            search_attributes=settings.temporal_search_attributes,
+            lease=lease,
+        )
 
 
 async def _work(settings: Worker, kube: KubeClient) -> None:

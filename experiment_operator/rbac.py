@@ -1,7 +1,8 @@
 """What each role must be allowed by RBAC, in one place: `doctor` asks for it, and the tests of `deploy/` compare.
 
 What is watched follows from the sources of `experiments.snapshot`; the rest are the calls that `watcher.dispatcher`,
-`worker.reader`, `worker.activities`, `api.auth.kubernetes` and `kube.lease` make. This grants nothing.
+`watcher.executions`, `worker.reader`, the activities of `worker`, `api.auth.kubernetes` and `kube.lease` make. This
+grants nothing.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ def _watcher(chosen: Watcher) -> set[Permission]:
     found |= _may("get", EXPERIMENT)  # this and the children: before a run is started because of what a cache says
     for child in CHILD_SUFFIXES:
         found |= _may("get", child, chosen.options.watched_in)
+    if chosen.testkube_to_observe:  # Events say when to look at an execution, and the status whether Testkube answers
+        found |= _may("list watch", EVENT, chosen.options.generated_in)
+        found |= _may("patch", EXPERIMENT, subresource="status")
     if chosen.leader_elect:
         found |= _may("create", LEASE, chosen.lease_namespace)  # which RBAC cannot restrict to a name
         found |= _may("get patch", LEASE, chosen.lease_namespace, name=chosen.lease_name)

@@ -148,7 +148,8 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     testkube_api_url: Annotated[
         HttpUrl | None,
         Field(
-            description="URL of Testkube's API server; without it, executions of a deleted Experiment are not stopped"
+            description="URL of Testkube's API server; without it, executions are neither followed nor started here, "
+            "and those of a deleted Experiment not stopped"
         ),
     ] = None
     temporal_task_queue: Annotated[str, Field(min_length=1, description="where workflows and workers meet")] = (
@@ -163,11 +164,19 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     ] = False
 
     @property
+    def testkube_to_observe(self) -> str:
+        """The URL of the one Testkube that there is; empty where there is none, or one beside each Experiment.
+
+        Testkube goes by name, and beside each Experiment names come again in every namespace.
+        """
+        has_one = self.testkube_api_url is not None and self.testkube_namespace != OWN_NAMESPACE
+        return str(self.testkube_api_url) if has_one else ""
+
+    @property
     def options(self) -> Options:
         return replace(
             super().options,
-            # Testkube goes by name, and beside each Experiment names come again in every namespace.
-            aborts_executions=self.testkube_api_url is not None and self.testkube_namespace != OWN_NAMESPACE,
+            aborts_executions=bool(self.testkube_to_observe),
             watches_all=self.watch_all_namespaces,
         )
 

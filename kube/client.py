@@ -114,9 +114,14 @@ class KubeClient:
         source = Source(resource, namespace, label_selector, field_selector)
         return [obj async for page, _ in self.list_pages(source) for obj in page]
 
-    async def list_pages(self, source: Source) -> AsyncIterator[Page]:
-        """List a source's objects, 500 at a time, each page with the resource version that all of them were read at."""
-        query = _selectors(source) | {"limit": str(_PAGE_SIZE)}
+    async def version(self, source: Source) -> str:
+        """Return the resource version after which a watch of this source tells what happens from now on."""
+        _, version = await anext(self.list_pages(source, size=1))
+        return version
+
+    async def list_pages(self, source: Source, size: int = _PAGE_SIZE) -> AsyncIterator[Page]:
+        """List a source's objects, `size` at a time, each page with the resource version that all were read at."""
+        query = _selectors(source) | {"limit": str(size)}
         # Items of built-in kinds come without these two; watch events have them.
         own = {"apiVersion": source.resource.api_version, "kind": source.resource.kind}
         path, accept = _collection(source.resource, source.namespace), _METADATA_LIST if source.metadata_only else _JSON

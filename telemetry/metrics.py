@@ -43,6 +43,12 @@ RELISTS = Counter(
 QUEUE_RETRIES = Counter(f"{_PREFIX}_queue_retries", "Experiments put back because judging or starting them failed")
 STARTS = Counter(f"{_PREFIX}_starts", "Runs that Temporal was asked to start or wake, by kind of reason", ["reason"])
 STUCK_RUNS = Counter(f"{_PREFIX}_stuck_runs", "Runs that were ended because their workflow task failed each time")
+TESTKUBE_POLLS = Counter(
+    f"{_PREFIX}_testkube_polls", "Times that Testkube was asked for its executions, by what came of it", ["outcome"]
+)
+EXECUTION_LOOKS = Counter(
+    f"{_PREFIX}_execution_looks", "Times that an execution was found to have news, by what said so", ["source"]
+)
 WEBHOOK_REVIEWS = Counter(
     f"{_PREFIX}_webhook_reviews", "Experiments that the webhook judged, by what it said", ["operation", "verdict"]
 )
@@ -116,6 +122,9 @@ CACHE_STALENESS = Sampled(
 )
 QUEUE_DEPTH = Sampled(Gauge(f"{_PREFIX}_queue_depth", "Experiments that wait to be judged"), sum)
 QUEUE_OLDEST = Sampled(Gauge(f"{_PREFIX}_queue_oldest_seconds", "How long the first of them has waited"), max)
+TESTKUBE_SILENCE = Sampled(
+    Gauge(f"{_PREFIX}_testkube_silence_seconds", "Time since Testkube last listed its executions to who leads"), max
+)
 LEASE_HELD = Sampled(
     Gauge(f"{_PREFIX}_lease_held", "Whether this process holds a Lease (1) or not (0)", ["lease"]), sum
 )

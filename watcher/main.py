@@ -1,18 +1,20 @@
 """The watcher process: caches of everything that plans read, and a dispatcher that starts workflows.
 
-Several may run. With a Lease, the one that holds it dispatches, and the others keep their caches filled and wait. What
-that saves is work: two that dispatch at once wake the same run, since an Experiment has at most one open run.
+Where Testkube can be asked, executions are observed as well. Several may run. With a Lease, the one that holds it
+dispatches and observes, and the others keep their caches filled and wait. What that saves is work: two that dispatch at
+once wake the same run, since an Experiment has at most one open run.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 import structlog
 from temporalio.client import Client
 
-from experiments.contract import Target, WakeSignal
 from experiments.options import Options
 from experiments.snapshot import sources
 from kube.caches import Caches
@@ -20,12 +22,18 @@ from kube.client import KubeClient
 from kube.lease import Lease
 from kube.reflector import Change
 from telemetry.health import needs
-from temporal.client import Start, starter
+from temporal.client import starter
+from temporal.executions import follower, requester
 from temporal.stuck import end_stuck_run
+from testkube.client import TestkubeClient
 from watcher.dispatcher import Dispatcher
+from watcher.executions import ExecutionObserver
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _EVERYTHING = Change(None, None, None)
 
@@ -38,6 +46,7 @@ async def run_watcher(
     client: KubeClient,
     temporal: Client,
     options: Options,
+    testkube: TestkubeClient | None = None,
     *,
     task_queue: str,
     search_attributes: bool = False,
@@ -45,27 +54,35 @@ async def run_watcher(
 ) -> None:
     """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
     caches = Caches(client, sources(options))
-    start = starter(temporal, task_queue, search_attributes=search_attributes)
-    start = _while_held(lease, start) if lease else start
+    start = _while_held(lease, starter(temporal, task_queue, search_attributes=search_attributes))
     dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
     caches.subscribe(dispatcher.observe)
+    observer = None
+    if testkube:
+        follow = _while_held(lease, follower(temporal, task_queue, search_attributes=search_attributes))
+        request = _while_held(lease, requester(temporal, task_queue, search_attributes=search_attributes))
+        observer = ExecutionObserver(client, caches, testkube, options, follow=follow, request=request)
+        caches.subscribe(observer.observe)
 
-    async def dispatch() -> None:
+    async def work() -> None:
         dispatcher.observe(_EVERYTHING)  # a later term finds what others have left undone in the meantime
-        await dispatcher.run()
+        async with asyncio.TaskGroup() as working:
+            working.create_task(dispatcher.run())
+            if observer:
+                working.create_task(observer.run())
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(caches.run())
         needs("watcher", caches.missing)
         await caches.freeze()
         log.info("watcher is ready")
-        await (lease.lead(dispatch) if lease else dispatch())
+        await (lease.lead(work) if lease else work())
 
 
-def _while_held(lease: Lease, start: Start) -> Start:
-    async def start_while_held(target: Target, wakeup: WakeSignal) -> str:
-        if not lease.held():  # after a pause of the process, which is about to hear that it leads no more
-            raise NotLeadingError(f"the lease was lost before a run of {target.workflow_id} was started")
-        return await start(target, wakeup)
+def _while_held(lease: Lease | None, start: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    async def start_while_held(*args: P.args, **kwargs: P.kwargs) -> T:
+        if lease and not lease.held():  # after a pause of the process, which is about to hear that it leads no more
+            raise NotLeadingError(f"the lease was lost before this was started: {args}")
+        return await start(*args, **kwargs)
 
     return start_while_held
