@@ -6,18 +6,21 @@ with the token of its own ServiceAccount.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from experiment_operator.rbac import Permission, permissions
 from experiment_operator.settings import All, Api, Watcher, Worker
 
-LEASE = {"leader_elect": True, "lease_namespace": "experiment-operator"}
+TESTKUBE = {"testkube_api_url": "http://testkube-api-server.testkube:8088"}
+LEASE = {"leader_elect": True, "lease_namespace": "experiment-operator", **TESTKUBE}
 WEBHOOK = {"webhook": True, "webhook_namespace": "experiment-operator"}
 EVERYWHERE = "components/all-namespaces"
 NEEDED = {
-    ("base",): {"watcher": (Watcher, LEASE), "worker": (Worker, {}), "api": (Api, {})},
+    ("base",): {"watcher": (Watcher, LEASE), "worker": (Worker, TESTKUBE), "api": (Api, TESTKUBE)},
     ("overlays/single",): {"api": (All, LEASE)},
-    ("overlays/ha",): {"watcher": (Watcher, LEASE), "worker": (Worker, {}), "api": (Api, WEBHOOK)},
+    ("overlays/ha",): {"watcher": (Watcher, LEASE), "worker": (Worker, TESTKUBE), "api": (Api, WEBHOOK)},
 }
 BY_ROLE = [(name, role) for name, roles in NEEDED.items() for role in roles]
 
@@ -52,7 +55,14 @@ def granted(objects, account):
 
 def needed(kustomization, role, **more):
     kind, settings = NEEDED[kustomization][role]
-    return permissions(kind(**settings, **more))
+    return permissions(kind(**{**settings, **more}))
+
+
+def for_testkube(kustomization, role):
+    """What is needed, in all namespaces, only where Testkube's API can be asked; beside each Experiment it cannot."""
+    chosen = {"testkube_namespace": "evaluations", "watch_all_namespaces": True}
+    without = needed(kustomization, role, **chosen, testkube_api_url=None)
+    return {replace(p, namespace="") for p in needed(kustomization, role, **chosen) - without}
 
 
 def excess_and_lack(needed, found):
@@ -78,7 +88,8 @@ def test_it_touches_no_object_of_others_outside_of_testkubes_namespace(built, ku
 def test_a_component_widens_it_to_all_namespaces_and_no_further(built, kustomization, role):
     found = granted(built(*kustomization, EVERYWHERE), f"experiment-operator-{role}")
     found = {p for p in found if not _wider(p) & found - {p}}  # what the component grants by any name as well
-    assert excess_and_lack(needed(kustomization, role, testkube_namespace="."), found) == (set(), set())
+    beside = needed(kustomization, role, testkube_namespace=".")
+    assert excess_and_lack(beside, found) == (for_testkube(kustomization, role), set())
     moving = needed(kustomization, role, testkube_namespace="evaluations", watch_all_namespaces=True)
     assert excess_and_lack(moving, found)[1] == set()
 
