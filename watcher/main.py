@@ -27,7 +27,7 @@ from temporal.executions import follower, requester
 from temporal.stuck import end_stuck_run
 from testkube.client import TestkubeClient
 from watcher.dispatcher import Dispatcher
-from watcher.executions import ExecutionObserver
+from watcher.executions import ExecutionObserver, Times
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
@@ -51,8 +51,12 @@ async def run_watcher(
     task_queue: str,
     search_attributes: bool = False,
     lease: Lease | None = None,
+    times: Times | None = None,
 ) -> None:
-    """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`."""
+    """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`.
+
+    Executions are observed where there is a `testkube`, which is polled at these `times`.
+    """
     caches = Caches(client, sources(options))
     start = _while_held(lease, starter(temporal, task_queue, search_attributes=search_attributes))
     dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
@@ -61,7 +65,7 @@ async def run_watcher(
     if testkube:
         follow = _while_held(lease, follower(temporal, task_queue, search_attributes=search_attributes))
         request = _while_held(lease, requester(temporal, task_queue, search_attributes=search_attributes))
-        observer = ExecutionObserver(client, caches, testkube, options, follow=follow, request=request)
+        observer = ExecutionObserver(client, caches, testkube, options, follow=follow, request=request, times=times)
         caches.subscribe(observer.observe)
 
     async def work() -> None:

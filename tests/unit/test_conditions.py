@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from experiments.conditions import ConditionType, Reason, Report, condition, generated
+from experiments.conditions import (
+    ConditionType,
+    Reason,
+    Report,
+    condition,
+    evaluated,
+    executions_observed,
+    generated,
+    with_conditions,
+)
 from experiments.errors import BY_REASON, Retryable, Terminal
 from experiments.models import ExperimentStatus, LastReconciliation
 from kube.objects import CONFIG_MAP, ObjectRef
@@ -137,6 +146,24 @@ def test_only_what_is_said_differently_is_news(status: dict[str, Any], news: boo
     run = LastReconciliation(workflow_id="w", run_id="r", time="2026-11-23T00:00:00Z")
     said = {**report.status(ExperimentStatus(), run)["status"], **status}
     assert report.differs_from(ExperimentStatus.model_validate(said)) is news
+
+
+def test_what_executions_came_to_is_kept_and_is_no_affair_of_a_reconciliation(world: type[MemoryWorld]) -> None:
+    made = world()
+    made.settle()
+    said = [evaluated("Failed", "3 of 20 metrics failed."), executions_observed("Testkube does not answer.")]
+    made.experiment["status"]["conditions"] = with_conditions(made.experiment, said, LATER)
+    kept = made.experiment["status"]["conditions"][-2:]
+    assert [(each["type"], each["status"]) for each in kept] == [
+        ("Evaluated", "False"),
+        ("ExecutionsObserved", "False"),
+    ]
+    assert made.plan().needed is False
+    made.edit(suspend=True)
+    made.settle()
+    conditions = made.experiment["status"]["conditions"]
+    assert conditions[:2] == kept
+    assert {each["type"]: each["reason"] for each in conditions}["Ready"] == "Suspended"
 
 
 def test_a_requested_run_is_honoured_once(world: type[MemoryWorld]) -> None:
