@@ -80,7 +80,7 @@ def evaluations(world: World, testkube: TestkubeStandIn) -> Evaluations:
 
 @pytest.fixture
 def task_queue() -> str:
-    return f"executions-{uuid.uuid4().hex[:8]}"
+    return f"observing-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def watch(
     """`async with watch():` a watcher while the block lasts."""
 
     def start(
-        times: Times = RARELY, *, observing: bool = True, lease: Lease | None = None
+        times: Times = RARELY, *, observing: bool = True, lease: Lease | None = None, temporal: Client = temporal
     ) -> AbstractAsyncContextManager[None]:
         asked = testkube_client if observing else None
         return running(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RetryConfig
 
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import ObjectRef
 from localcluster.testkube.events import STARTED, send_event
-from support.evaluations import scores
+from support.evaluated import scores
 from watcher.executions import Times
 
 OFTEN = Times(poll=0.5)
@@ -26,7 +28,7 @@ async def test_events_alone_bring_it_into_the_status(world, watch, evaluations):
         assert await evaluations.condition("Evaluated", "NoExecution") == "Unknown"
         execution = await evaluations.begin()
         await evaluations.told(execution, status="running", verdict=None)
-        await evaluations.move(execution, "passed", scores=scores(passed=17, failed=3))
+        await evaluations.move(execution, "passed", scores=scores(*[1.0] * 17, *[0.3] * 3))
         last = await evaluations.told(execution, status="passed", verdict="Failed", summary="Failed 17/20")
     assert last.end_time >= last.start_time
     status = await world.status()
@@ -41,7 +43,7 @@ async def test_without_events_a_poll_finds_it(world, watch, evaluations):
         await world.reported()
         execution = await evaluations.begin(told=False)
         await evaluations.told(execution, status="running")
-        await evaluations.move(execution, "passed", told=False, scores=scores())
+        await evaluations.move(execution, "passed", told=False, scores=scores(1.0))
         await evaluations.told(execution, status="passed", verdict="Passed")
     assert (await world.status()).condition("Evaluated").status == "True"
 
@@ -61,7 +63,7 @@ async def test_what_came_while_nobody_led_is_followed_without_an_exception(world
         await world.create()
         await world.reported()
     for _ in range(3):
-        await evaluations.move(await evaluations.begin(told=False), "passed", scores=scores())
+        await evaluations.move(await evaluations.begin(told=False), "passed", scores=scores(1.0))
     going = await evaluations.begin()
     async with watch():
         await evaluations.told(going, status="running")
@@ -98,6 +100,25 @@ async def test_an_older_one_never_takes_the_place_of_a_newer(world, watch, evalu
         older["scheduledAt"] = "2026-11-01T12:00:00Z"
         newer = await evaluations.begin()
         await evaluations.told(newer, status="running")
-        await evaluations.move(older, "passed", scores=scores())
+        await evaluations.move(older, "passed", scores=scores(1.0))
         assert await evaluations.condition("Evaluated", "Passed") == "True"
     assert (await evaluations.last()).execution_id == newer["id"]
+
+
+async def test_what_comes_while_temporal_is_away_is_followed_when_it_is_back(world, watch, evaluations):
+    retry = RetryConfig(max_retries=1)
+    address = world.cluster.temporal_address
+    impatient = await Client.connect(address, data_converter=pydantic_data_converter, retry_config=retry)
+    async with watch(temporal=impatient):
+        await world.create()
+        await world.reported()
+        await world.cluster.stop_temporal()
+        try:
+            missed = await evaluations.begin()
+            await evaluations.move(missed, "passed", scores=scores(1.0))
+            going = await evaluations.begin()
+        finally:
+            await world.cluster.start_temporal()
+        await evaluations.told(going, status="running")
+        await evaluations.ended(1)
+    assert {run.id.rpartition("/")[2] for run in await evaluations.followers()} == {missed["id"], going["id"]}

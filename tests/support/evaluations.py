@@ -72,6 +72,12 @@ class Evaluations:
         query = f"WorkflowId STARTS_WITH '{followed_prefix(self.world.namespace, name)}'"
         return [run async for run in self.world.temporal.list_workflows(query)]
 
+    async def ended(self, count: int, name: str = "demo") -> list[WorkflowExecution]:
+        """Wait until so many of these runs have ended; return all."""
+        return await until(
+            lambda: self.followers(name), lambda runs: sum(run.close_time is not None for run in runs) == count
+        )
+
     async def ask_for_one(self, value: str, name: str = "demo") -> None:
         """Set the annotation that asks for an execution, of a TestWorkflow that Testkube knows."""
         workflow = self.world.places(name).test_workflow
@@ -80,21 +86,3 @@ class Evaluations:
             self.testkube.workflows.add(workflow.name)
             self.testkube.metadata[workflow.name] = marks
         await self.world.kube.merge_patch(self.world.ref(name), {"metadata": {"annotations": {EXECUTE_AT: value}}})
-
-
-def scores(passed: int = 1, failed: int = 0) -> Json:
-    """What the phase evaluate leaves: so many metrics, of one step each."""
-    steps = [
-        {
-            "input": f"Question {number}",
-            "turns": [{"content": "An answer", "type": "agent"}],
-            "evaluations": [
-                {
-                    "metric": {"metric_name": "AnswerRelevancy", "threshold": 0.8},
-                    "result": {"result": result, "score": {"pass": 0.9, "fail": 0.3}[result]},
-                }
-            ],
-        }
-        for number, result in enumerate(["pass"] * passed + ["fail"] * failed)
-    ]
-    return {"default_threshold": 0.8, "scenarios": [{"name": "greeting", "steps": steps}]}
