@@ -13,7 +13,10 @@ import pytest
 
 from localcluster import LocalCluster
 from support.clusters import install_testkube
+from support.evaluations import Evaluations
 from support.observed import ObservedProcess, Receiver
+from support.testkube import TestkubeStandIn
+from support.world import World
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +49,22 @@ async def start(cluster: LocalCluster, tmp_path: Path) -> AsyncIterator[Callable
 
 
 @pytest.fixture(scope="session")
+async def testkube() -> AsyncIterator[TestkubeStandIn]:
+    async with TestkubeStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def evaluations(world: World, testkube: TestkubeStandIn) -> Evaluations:
+    return Evaluations(world, testkube)
+
+
+@pytest.fixture(scope="session")
 async def service(
-    cluster: LocalCluster, receiver: tuple[str, Any], tmp_path_factory: pytest.TempPathFactory
+    cluster: LocalCluster,
+    receiver: tuple[str, Any],
+    testkube: TestkubeStandIn,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[ObservedProcess]:
     """Watcher, worker and api in one, with the workflow in its sandbox and all that can be seen turned on."""
     chosen = {
@@ -56,6 +73,7 @@ async def service(
         "LOG_LEVELS": "kube=debug,uvicorn=error",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver[0],
+        "TESTKUBE_API_URL": testkube.url,
         "WORKFLOW_SANDBOX": "true",
     }
     log = tmp_path_factory.mktemp("service") / "service.log"

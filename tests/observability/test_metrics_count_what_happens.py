@@ -36,6 +36,18 @@ async def test_so_are_runs_that_fail_and_those_that_wait(world: World, service):
     await service.counts("experiment_operator_reconciliations_total", outcome="failed", reason="InvalidSchedule")
 
 
+async def test_executions_are_counted_by_verdict(world: World, service, evaluations):
+    await world.create()
+    await world.reported()
+    await evaluations.pass_one()
+    await service.counts("experiment_operator_executions_total", verdict="Passed")
+    await service.counts("experiment_operator_execution_duration_seconds_count", verdict="Passed")
+    await service.counts("experiment_operator_execution_lag_seconds_count")
+    assert await service.value("experiment_operator_execution_looks_total", source="event")
+    assert await service.value("experiment_operator_testkube_polls_total", outcome="answered")
+    assert await service.value("experiment_operator_testkube_silence_seconds") < 300
+
+
 async def test_the_holder_of_a_lease_says_so(service):
     await service.counts("experiment_operator_lease_held", lease="experiment-operator-watcher")
 
@@ -56,7 +68,11 @@ async def test_requests_are_counted_by_route(world: World, service, api):
     assert world.namespace not in told
 
 
-async def test_each_metric_is_documented_and_each_documented_one_exists(world: World, service):
+async def test_each_metric_is_documented_and_each_documented_one_exists(world: World, service, evaluations):
+    await world.create()
+    await world.reported()
+    await evaluations.pass_one()
+    await service.counts("experiment_operator_executions_total")
     await world.create("late", aiGatewayRef={"name": "nowhere"})
     await service.counts("experiment_operator_reconciliation_pauses_total")
     families = await service.metrics()

@@ -38,13 +38,16 @@ def _named(expressions):
     return {re.sub(f"({'|'.join(_HISTOGRAM)})$", "", name) for name in found}
 
 
-async def test_every_metric_named_there_is_served(rules, panels, world: World, service, api, start):
+async def test_every_metric_named_there_is_served(rules, panels, world: World, service, evaluations, api, start):
     # What is counted by Temporal's SDK is there once it has happened: a failed call, a pause.
     lost = await start("watcher", TEMPORAL_NAMESPACE="nowhere")
     await lost.listens()
     await lost.counts("temporal_request_failure_total", status_code="NOT_FOUND")
     await world.create()
     await world.create("late", aiGatewayRef={"name": "nowhere"})
+    await world.reported()
+    await evaluations.pass_one()
+    await service.counts("experiment_operator_executions_total")
     await service.http.get(f"{api}/api/v1/experiments")
     await service.counts("experiment_operator_lease_held")
     await service.counts("experiment_operator_reconciliations_total")

@@ -12,6 +12,7 @@ from experiments.names import EXECUTE_AT
 from kube.objects import ObjectRef
 from localcluster.testkube.events import ENDED, QUEUED, STARTED, send_event
 from localcluster.testkube.executions import FINISHED, Json
+from support.evaluated import scores
 from support.polling import until
 from support.testkube import TestkubeStandIn
 from support.world import World
@@ -45,6 +46,13 @@ class Evaluations:
         reason = ENDED.get(status) or (STARTED if status not in FINISHED else None)  # there is none for `canceled`
         if told and reason:
             await send_event(self.world.kube, execution, reason)
+
+    async def pass_one(self, name: str = "demo") -> Json:
+        """Have one run to its end, with scores that pass, and the status say so."""
+        execution = await self.begin(name)
+        await self.move(execution, "passed", scores=scores(1.0))
+        await self.told(execution, name, verdict="Passed")
+        return execution
 
     async def last(self, name: str = "demo") -> LastExecution:
         return (await self.world.status(name)).last_execution or LastExecution()
