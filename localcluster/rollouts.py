@@ -17,7 +17,7 @@ from kube.reflector import Change, Reflector
 
 DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _UNDER_WAY = "ReplicaSetUpdated"
-_FINISHED = "NewReplicaSetAvailable"
+FINISHED_ROLLOUT = "NewReplicaSetAvailable"
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Rollouts:
         try:
             await self._write(deployment, _UNDER_WAY)
             await asyncio.sleep(self._seconds)
-            await self._write(deployment, _FINISHED)
+            await self._write(deployment, FINISHED_ROLLOUT)
         except (ConflictError, NotFoundError):
             pass  # there is a newer one, or none
         except KubeError as error:
@@ -66,7 +66,7 @@ def is_observed(deployment: Object) -> bool:
 def is_rolled_out(deployment: Object) -> bool:
     """Tell whether the pods that are asked for now are there, and no others."""
     conditions = (deployment.get("status") or {}).get("conditions") or ()
-    return is_observed(deployment) and any(each.get("reason") == _FINISHED for each in conditions)
+    return is_observed(deployment) and any(each.get("reason") == FINISHED_ROLLOUT for each in conditions)
 
 
 def status_of(deployment: Object, reason: str, now: datetime) -> Object:
@@ -78,7 +78,7 @@ def status_of(deployment: Object, reason: str, now: datetime) -> Object:
         {"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": moment},
         {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"},
     ]
-    if reason != _FINISHED and "Available" not in known:
+    if reason != FINISHED_ROLLOUT and "Available" not in known:
         conditions[1] |= {"status": "False", "reason": "MinimumReplicasUnavailable"}
     for each in conditions:
         before = known.get(each["type"], {})
@@ -87,4 +87,4 @@ def status_of(deployment: Object, reason: str, now: datetime) -> Object:
         each.setdefault("lastUpdateTime", before.get("lastUpdateTime", moment) if same else moment)
     numbers = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
     generation = {"observedGeneration": deployment["metadata"]["generation"]}
-    return {**generation, "conditions": conditions, **(numbers if reason == _FINISHED else {})}
+    return {**generation, "conditions": conditions, **(numbers if reason == FINISHED_ROLLOUT else {})}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from experiment_operator.local.stack import NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
+from experiment_operator.local.stack import AGENT, NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
 from localcluster.tools import tool
 
 _ENV = Path(".local") / "env"
@@ -56,7 +56,7 @@ def _alone() -> Iterator[None]:
 
 def _write_env(stack: Stack) -> None:
     """Write the file all at once, so that a script never reads half of it."""
-    values = {**stack.cluster.env(), "API_URL": stack.api_url}
+    values = {**stack.cluster.env(), "API_URL": stack.api_url, "TESTKUBE_API_URL": stack.testkube_url}
     new = _ENV.with_name("env.new")
     new.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
     new.replace(_ENV)
@@ -64,11 +64,15 @@ def _write_env(stack: Stack) -> None:
 
 def _addresses(stack: Stack) -> str:
     kubectl = "kubectl" if shutil.which("kubectl") else os.path.relpath(tool("kubectl"))
+    roll_out = f"{kubectl} set image -n {NAMESPACE} deployment/{AGENT} '*={AGENT}:0.2.0'"
     return f"""
 Everything runs, and {SAMPLE.name} is applied in namespace {NAMESPACE}.
 
   API          {stack.api_url}/api/v1/experiments
                {stack.api_url}/docs
+  Testkube     {stack.testkube_url}/v1, a simulation: no agent is asked, and scores are made up from
+               scenarios and image. A rollout starts an evaluation (0.3.0 answers worse):
+               {roll_out}
   Temporal UI  {stack.cluster.temporal_ui_url}
   kubectl      export KUBECONFIG={stack.cluster.kubeconfig}; {kubectl} get exp -A
   Service log  {stack.service_log}

@@ -1,7 +1,9 @@
-"""What `demo` and `dev` run on this machine: a local cluster, the service as a process, and a stand-in Agent.
+"""What `demo` and `dev` run on this machine: a local cluster, the service and a simulation of Testkube as processes.
+
+No agent runs: there are an Agent and a Deployment of that name, whose image the simulated scores follow from.
 
 The service is the command `all`, started as anybody would start it. It inherits the environment, so that settings like
-LOG_LEVEL reach it. When it ends by itself, the stack fails with the last lines of its log.
+LOG_LEVEL reach it. When one of the two processes ends by itself, the stack fails with the last lines of its log.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +28,19 @@ import crds
 from experiment_operator.resources import SAMPLES, TEMPLATES, WEBHOOK
 from localcluster import LocalCluster, LocalClusterError
 from localcluster.processes import Process, on_free_ports
+from localcluster.rollouts import FINISHED_ROLLOUT, status_of
 
 NAMESPACE = "sample-agents"
 TESTKUBE_NAMESPACE = "testkube"
 SERVICE_NAMESPACE = "experiment-operator"
 WEBHOOK_HOST = "127.0.0.1"
 SAMPLE = SAMPLES / "experiment-scenarios.yaml"
-AGENT_URL = f"http://weather-agent.{NAMESPACE}.svc.cluster.local:8000"
+AGENT = "weather-agent"
+AGENT_URL = f"http://{AGENT}.{NAMESPACE}.svc.cluster.local:8000"
+AGENT_IMAGE = "weather-agent:0.1.0"
 _AGENT_STATUS = {"status": {"url": f"{AGENT_URL}/.well-known/agent-card.json"}}
-
+_ROLLED_OUT = datetime(2026, 1, 1, tzinfo=UTC)
+"""When the Deployment was: long ago, so that nobody takes that for the end of a rollout that has just begun."""
 
 # Nobody's, so that the service need not wait until nobody can be holding it.
 _LEASE = {
@@ -49,31 +56,36 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """`api_url` is where the service answers; its log is `service_log`."""
+    """`api_url` is where the service answers; its log is `service_log`. At `testkube_url` is the simulation."""
 
     cluster: LocalCluster
     api_url: str
     service_log: Path
+    testkube_url: str
 
 
 @asynccontextmanager
 async def running_stack() -> AsyncIterator[Stack]:
     """Run everything, with CRDs, phase templates and Agent; it ends with the context, and nothing of it is kept.
 
-    Raises LocalClusterError, also inside of the context, when the service ends.
+    Raises LocalClusterError, also inside of the context, when the service or the simulation of Testkube ends.
     """
     print("Starting etcd, kube-apiserver, kube-controller-manager and Temporal ...")
     async with AsyncExitStack() as ends:
         cluster = await ends.enter_async_context(LocalCluster.start())
         await cluster.install(Path(crds.__path__[0]))
-        await _install_prerequisites(cluster)
+        print("Starting a simulation of Testkube, which makes up how the agent does ...")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_install_prerequisites(cluster))
+            testkube, testkube_url = await on_free_ports(1, lambda ports: _start_testkube(ends, cluster, *ports))
         print("Starting the service: watcher, worker and api in one process ...")
-        service, api_url = await on_free_ports(2, lambda ports: _start_service(ends, cluster, *ports))
+        service, api_url = await on_free_ports(2, lambda ports: _start_service(ends, cluster, testkube_url, *ports))
         try:
             async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(_until_it_ends(service))
-                yield Stack(cluster, api_url, service.log)
-                watching.cancel()
+                watching = [tasks.create_task(_until_it_ends(process)) for process in (service, testkube)]
+                yield Stack(cluster, api_url, service.log, testkube_url)
+                for task in watching:
+                    task.cancel()
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
 
@@ -85,22 +97,38 @@ async def _install_prerequisites(cluster: LocalCluster) -> None:
     await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(_LEASE))
     await cluster.kubectl("apply", "-n", TESTKUBE_NAMESPACE, "-f", str(TEMPLATES))
     await cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLES / "agent.yaml"))
-    patch = ("--subresource=status", "--type=merge", "-p", json.dumps(_AGENT_STATUS))
-    await cluster.kubectl("patch", "-n", NAMESPACE, "agent", "weather-agent", *patch)
+    await cluster.kubectl("create", "deployment", AGENT, "-n", NAMESPACE, f"--image={AGENT_IMAGE}")
+    deployment = json.loads(await cluster.kubectl("get", "deployment", AGENT, "-n", NAMESPACE, "-o", "json"))
+    rolled_out = status_of(deployment, FINISHED_ROLLOUT, _ROLLED_OUT)
+    for kind, status in (("agent", _AGENT_STATUS), ("deployment", {"status": rolled_out})):
+        patch = ("--subresource=status", "--type=merge", "-p", json.dumps(status))
+        await cluster.kubectl("patch", "-n", NAMESPACE, kind, AGENT, *patch)
+
+
+async def _start_testkube(ends: AsyncExitStack, cluster: LocalCluster, port: int) -> tuple[Process, str]:
+    """Start the simulation, which also stands for what rolls Deployments out."""
+    url = f"http://127.0.0.1:{port}"
+    own = ("--namespace", TESTKUBE_NAMESPACE, "--port", str(port))
+    environ = {**os.environ, **cluster.env()}
+    log = cluster.kubeconfig.parent / "testkube.log"
+    testkube = Process.start([sys.executable, "-m", "localcluster.testkube", *own], log, environ=environ)
+    ends.push_async_callback(testkube.stop)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await testkube.until(lambda: _answers(http, f"{url}/v1/info"))
+    return testkube, url
 
 
 async def _start_service(
-    ends: AsyncExitStack, cluster: LocalCluster, port: int, webhook_port: int
+    ends: AsyncExitStack, cluster: LocalCluster, testkube_url: str, port: int, webhook_port: int
 ) -> tuple[Process, str]:
     url = f"http://127.0.0.1:{port}"
     directory = cluster.kubeconfig.parent
     command = [sys.executable, "-m", "experiment_operator", "all"]
-    service = Process.start(
-        command, directory / "service.log", environ=_environment(cluster, port, webhook_port, directory)
-    )
+    environ = _environment(cluster, port, webhook_port, directory) | {"TESTKUBE_API_URL": testkube_url}
+    service = Process.start(command, directory / "service.log", environ=environ)
     ends.push_async_callback(service.stop)
     async with httpx.AsyncClient(trust_env=False) as http:
-        await service.until(lambda: _is_ready(http, url))
+        await service.until(lambda: _answers(http, f"{url}/readyz"))
     await _register_webhook(cluster, webhook_port)
     return service, url
 
@@ -134,18 +162,18 @@ def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory:
     return {**inherited, **own, **cluster.env()}
 
 
-async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
+async def _answers(http: httpx.AsyncClient, url: str) -> bool:
     try:
-        return (await http.get(f"{url}/readyz")).is_success
+        return (await http.get(url)).is_success
     except httpx.TransportError:
         return False
 
 
-async def _until_it_ends(service: Process) -> None:
-    while service.running:  # noqa: ASYNC110 - there is nothing else that tells
+async def _until_it_ends(process: Process) -> None:
+    while process.running:  # noqa: ASYNC110 - there is nothing else that tells
         await asyncio.sleep(0.1)
-    service.check()
-    raise LocalClusterError("the service was ended from outside")
+    process.check()
+    raise LocalClusterError(f"{process.name} was ended from outside")
 
 
 def run(work: Coroutine[Any, Any, None]) -> int:
