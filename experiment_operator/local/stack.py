@@ -109,9 +109,10 @@ async def _start_testkube(ends: AsyncExitStack, cluster: LocalCluster, port: int
     """Start the simulation, which also stands for what rolls Deployments out."""
     url = f"http://127.0.0.1:{port}"
     own = ("--namespace", TESTKUBE_NAMESPACE, "--port", str(port))
-    environ = {**os.environ, **cluster.env()}
-    log = cluster.kubeconfig.parent / "testkube.log"
-    testkube = Process.start([sys.executable, "-m", "localcluster.testkube", *own], log, environ=environ)
+    directory = cluster.kubeconfig.parent
+    environ = {**os.environ, **cluster.env(), "TMPDIR": str(directory)}
+    command = [sys.executable, "-m", "localcluster.testkube", *own]
+    testkube = Process.start(command, directory / "testkube.log", environ=environ)
     ends.push_async_callback(testkube.stop)
     async with httpx.AsyncClient(trust_env=False) as http:
         await testkube.until(lambda: _answers(http, f"{url}/v1/info"))
@@ -156,7 +157,7 @@ def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory:
         "WEBHOOK_PORT": str(webhook_port),
         "TEMPORAL_CONFIG_FILE": os.devnull,
         "TEMPORAL_SEARCH_ATTRIBUTES": "true",
-        # The client writes its credentials to temporary files, and the service is killed in the end.
+        # The client writes its credentials to temporary files, and all processes are killed in the end.
         "TMPDIR": str(directory),
     }
     return {**inherited, **own, **cluster.env()}

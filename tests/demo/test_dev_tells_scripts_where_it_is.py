@@ -42,6 +42,10 @@ async def test_a_script_finds_everything_and_sigterm_ends_it(start, env_file):
             items = (await http.get(f"{api}/api/v1/experiments")).json()["items"]
             assert [(item["namespace"], item["name"]) for item in items] == [("sample-agents", "weather")]
             assert (await http.get(ui)).is_success
+        testkube = (await _sourced(env_file, "echo $TESTKUBE_API_URL")).strip()
+        await dev.says(f"{testkube}/v1, a simulation: no agent is asked, and scores are made up")
+        async with httpx.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"{testkube}/v1/info")).json()["version"] == "simulation"
         for name in ("NO_PROXY", "no_proxy"):  # most programs would go through a proxy even here
             assert "127.0.0.1" in (await _sourced(env_file, f"echo ${name}"))
         host, _, port = temporal.partition(":")
@@ -58,12 +62,15 @@ async def test_a_script_finds_everything_and_sigterm_ends_it(start, env_file):
         assert not await dev.processes()
 
 
-async def test_when_the_service_dies_all_of_it_ends(start, env_file):
+@pytest.mark.parametrize(
+    ("name", "part"), [("service", "experiment_operator all"), ("testkube", "localcluster.testkube")]
+)
+async def test_when_one_process_dies_all_of_it_ends(start, env_file, name, part):
     async with start("dev") as dev:
         await dev.until(env_file.exists)
-        os.kill(await dev.service_pid(), signal.SIGKILL)
+        os.kill(await dev.pid_of(part), signal.SIGKILL)
         assert await dev.ends() == 1
-        assert "error: service ended with exit code 137. The end of" in dev.log
-        assert "service.log:\n    " in dev.log
+        assert f"error: {name} ended with exit code 137. The end of" in dev.log
+        assert f"{name}.log:\n    " in dev.log
         assert not env_file.exists()
         assert not await dev.processes()

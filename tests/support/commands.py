@@ -37,6 +37,7 @@ class Command(ServiceProcess):
         listed = (await ps.communicate())[0].decode(errors="replace").splitlines()
         return [line for line in listed if f"TMPDIR={self.directory}" in line]
 
-    async def service_pid(self) -> int:
-        lines = [line for line in await self.processes() if "-m experiment_operator all" in line]
+    async def pid_of(self, module: str) -> int:
+        """Find the process that runs `python -m MODULE`."""
+        lines = [line for line in await self.processes() if f"-m {module}" in line]
         return next(int(line.split()[0]) for line in lines if "supervise.py" not in line)
