@@ -1,4 +1,7 @@
-"""A real Kubernetes control plane and a real Temporal server on this machine, for tests, `make dev` and `make demo`."""
+"""What tests, `make dev` and `make demo` have on one machine: a real control plane and a real Temporal server.
+
+Testkube, and what rolls Deployments out, are simulated.
+"""
 
 from typing import TYPE_CHECKING
 
