@@ -11,7 +11,6 @@ newer code cannot continue fails and is begun again, so it is rarely worth more 
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from temporalio.worker import Replayer
 
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
 from experiments.plan import Step
+from support.histories import save
 from temporal.client import starter
 from worker.workflow import ReconcileExperiment
 
@@ -248,20 +248,3 @@ async def test_a_workflow_that_goes_another_way_is_found_out(kind):
 
 def saved(kind: str) -> WorkflowHistory:
     return WorkflowHistory.from_json(f"experiment/default/weather/{kind}", (HISTORIES / f"{kind}.json").read_text())
-
-
-def save(path: Path, history: WorkflowHistory) -> None:
-    """One event a line. Without stack traces: they name files of the machine that it was recorded on."""
-    events = [
-        json.dumps(_without_stack_traces(event), separators=(",", ":"))
-        for event in json.loads(history.to_json())["events"]
-    ]
-    path.write_text('{"events": [\n' + ",\n".join(events) + "\n]}\n")
-
-
-def _without_stack_traces(value):
-    if isinstance(value, dict):
-        return {key: _without_stack_traces(part) for key, part in value.items() if key != "stackTrace"}
-    if isinstance(value, list):
-        return [_without_stack_traces(part) for part in value]
-    return value
