@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
+from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
 from kube.objects import CONFIG_MAP, EVENT, Object, ObjectRef
 from localcluster import LocalCluster
@@ -115,8 +115,8 @@ class Testkube:
         await self.kube.create(DEPLOYMENT, body)
         await until(self.conditions, lambda told: told.get("Progressing") == "NewReplicaSetAvailable")
 
-    async def workflow(self, *, gate: int | None = None, file: bool = True) -> None:
-        """What this service generates, with the shipped templates."""
+    async def workflow(self, *more: Object, file: bool = True) -> None:
+        """What this service generates, with the shipped templates and perhaps more."""
         name = {"experimentName": "weather"}
         url = f"http://{AGENT}.{self.namespace}.svc.cluster.local:8000"
         use: list[Object] = [
@@ -125,8 +125,7 @@ class Testkube:
             {"name": "publish-template", "config": name},
             {"name": "visualize-template", "config": name},
         ]
-        if gate is not None:
-            use.append({"name": "held-template", "config": {"maxFailedMetrics": str(gate)}})
+        use += more
         source = {"configMapKeyRef": {"name": FILE, "key": "experiment.json"}}
         content = {"files": [{"path": "/data/datasets/experiment.json", "contentFrom": source}]}
         body = {"apiVersion": TEST_WORKFLOW.api_version, "kind": TEST_WORKFLOW.kind, **self.meta(WORKFLOW, team="sky")}
@@ -136,13 +135,6 @@ class Testkube:
         if file:
             await self.file()
         await until(lambda: self.get(f"test-workflows/{WORKFLOW}"), lambda told: "name" in told)
-
-    async def gate(self) -> None:
-        """A template of the kind that holds an execution."""
-        body = {"apiVersion": TEST_WORKFLOW_TEMPLATE.api_version, "kind": TEST_WORKFLOW_TEMPLATE.kind}
-        step = {"name": "gate", "run": {"image": "python:3", "shell": "exit 0"}}
-        spec = {"spec": {"config": {"maxFailedMetrics": {"type": "string", "default": "0"}}, "steps": [step]}}
-        await self.kube.create(TEST_WORKFLOW_TEMPLATE, {**body, **self.meta("held-template"), **spec})
 
     async def file(self) -> None:
         data = {"data": {"experiment.json": json.dumps(EXPERIMENT)}}

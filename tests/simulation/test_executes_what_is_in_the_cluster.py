@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kube.objects import ObjectRef
 from localcluster.rollouts import DEPLOYMENT
+from localcluster.testkube.cluster import ClusterTestkube
 from localcluster.testkube.scores import is_worse
 from support.polling import until
 
@@ -60,8 +61,7 @@ async def test_executes_phase_by_phase_and_tells_of_it(testkube):
 async def test_what_is_worse_misses_metrics_repeatably_and_a_gate_holds_it(testkube):
     assert [is_worse(image) for image in (GOOD, ALSO_GOOD, WORSE)] == [False, False, True]
     await testkube.deployment(WORSE)
-    await testkube.gate()
-    await testkube.workflow(gate=0)
+    await testkube.workflow({"name": "gate-template", "config": {"maxFailedMetrics": "0"}})
     first, second = await testkube.execute(), await testkube.execute()
     told = await testkube.ended(first)
     assert told["result"]["status"] == "failed"
@@ -120,10 +120,10 @@ async def test_waits_for_a_missing_file_until_it_is_aborted_of_which_no_event_te
 
 
 async def test_a_missing_template_aborts_it_and_the_first_answer_says_why(testkube):
-    await testkube.workflow(gate=0)
+    await testkube.workflow({"name": "vanished-template"})
     begun = await testkube.post("test-workflows/weather-workflow/executions")
     assert begun["result"]["status"] == "assigned"
-    assert 'testkube.io "held-template" not found' in begun["result"]["initialization"]["errorMessage"]
+    assert 'testkube.io "vanished-template" not found' in begun["result"]["initialization"]["errorMessage"]
     assert (await testkube.ended(begun["id"]))["result"]["status"] == "aborted"
 
 
@@ -141,3 +141,13 @@ async def test_an_agent_without_pods_does_not_answer_and_all_passes(testkube):
     scores = await testkube.scores(execution)
     answers = [step["turns"][-1]["content"] for scenario in scores["scenarios"] for step in scenario["steps"]]
     assert all(answer.startswith("ERROR: HTTP Error 503") for answer in answers)
+
+
+async def test_a_schedule_begins_an_execution_of_nobody(testkube, monkeypatch):
+    await testkube.deployment(GOOD)
+    await testkube.workflow()
+    monkeypatch.setattr("localcluster.testkube.triggers.is_due", lambda *_: True)
+    async with ClusterTestkube(testkube.kube, testkube.namespace, pace=0.01) as beside:
+        (execution, *_) = await until(lambda: beside.executions)
+        assert execution["workflow"]["name"] == "weather-workflow"
+        assert "runningContext" not in execution
