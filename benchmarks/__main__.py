@@ -30,7 +30,7 @@ from experiments.resources import EXPERIMENT
 from kube.client import KubeClient
 from localcluster import LocalCluster
 
-_ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 _CONNECTIONS = 32
 # What a reconciliation reads or writes; everything else that the API server counts is other people's business.
 _COUNTED = ("agents", "aigateways", "configmaps", "events", "experiments", "testtriggers", "testworkflows")
@@ -38,10 +38,10 @@ _COUNTED = ("agents", "aigateways", "configmaps", "events", "experiments", "test
 
 async def main(singles: int, many: int) -> dict[str, Any]:
     async with LocalCluster.start() as cluster, await KubeClient.connect(cluster.kubeconfig) as kube:
-        await cluster.install(_ROOT / "crds")
+        await cluster.install(ROOT / "crds")
         await cluster.kubectl("create", "namespace", NAMESPACE)
-        await cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(_ROOT / "deploy" / "testkube"))
-        with _process(cluster, "watcher") as watcher, _process(cluster, "worker") as worker:
+        await cluster.kubectl("apply", "-n", NAMESPACE, "-f", str(ROOT / "deploy" / "testkube"))
+        with process(cluster, "watcher") as watcher, process(cluster, "worker") as worker:
             servers = servers_of(str(cluster.kubeconfig.parent), f"--port={cluster.temporal_address.split(':')[1]}")
             pids = {"watcher": watcher.pid, "worker": worker.pid, **servers}
             ready = ReadyWatch(kube)
@@ -56,12 +56,12 @@ async def _measure(
     cluster: LocalCluster, kube: KubeClient, ready: ReadyWatch, pids: dict[str, int], *, singles: int, many: int
 ) -> dict[str, Any]:
     async def become_ready(names: list[str]) -> None:
-        await _at_once(kube.create(EXPERIMENT, experiment(name)) for name in names)
+        await at_once(kube.create(EXPERIMENT, experiment(name)) for name in names)
         await ready.until(names, 1)
 
     async def update(names: list[str]) -> None:
         patch = {"spec": {"llmAsAJudgeModel": "another"}}
-        await _at_once(kube.merge_patch(ref(name), patch) for name in names)
+        await at_once(kube.merge_patch(ref(name), patch) for name in names)
         await ready.until(names, 2)
 
     for number in range(20):  # the first runs load code and fill connection pools
@@ -71,19 +71,19 @@ async def _measure(
 
     single_cpu: dict[str, float] = {}
     floor_ms = [await _milliseconds(floor.once(str(number))) for number in range(singles)]
-    async with _cpu(pids, single_cpu):
+    async with measured_cpu(pids, single_cpu):
         single_ms = [await _milliseconds(become_ready([f"single-{number}"])) for number in range(singles)]
         await asyncio.sleep(1)
 
     names = [f"burst-{number}" for number in range(many)]
     burst_cpu: dict[str, float] = {}
     update_cpu: dict[str, float] = {}
-    calls = await _calls(cluster)
-    async with _cpu(pids, burst_cpu):
+    calls = await calls_of(cluster)
+    async with measured_cpu(pids, burst_cpu):
         burst_ms = await _milliseconds(become_ready(names))
         await asyncio.sleep(2)  # what comes after Ready (Events, closing the run) belongs to the cost
-    calls = await _calls(cluster) - calls - many
-    async with _cpu(pids, update_cpu):
+    calls = await calls_of(cluster) - calls - many
+    async with measured_cpu(pids, update_cpu):
         update_ms = await _milliseconds(update(names))
         await asyncio.sleep(2)
     return {
@@ -101,7 +101,7 @@ async def _measure(
     }
 
 
-async def _at_once(calls: Iterable[Awaitable[Any]]) -> None:
+async def at_once(calls: Iterable[Awaitable[Any]]) -> None:
     """As fast as a client with as many connections as there are calls under way can."""
     gate = asyncio.Semaphore(_CONNECTIONS)
 
@@ -123,14 +123,14 @@ def _quantiles(values: list[float]) -> dict[str, float]:
 
 
 @asynccontextmanager
-async def _cpu(pids: dict[str, int], into: dict[str, float]) -> AsyncIterator[None]:
+async def measured_cpu(pids: dict[str, int], into: dict[str, float]) -> AsyncIterator[None]:
     """CPU seconds that each process uses meanwhile."""
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
     yield
     into.update({name: cpu_seconds(pid) - before[name] for name, pid in pids.items()})
 
 
-async def _calls(cluster: LocalCluster) -> int:
+async def calls_of(cluster: LocalCluster) -> int:
     """Calls about the objects in question that the API server has answered so far, without watches and lists."""
     metrics = await cluster.kubectl("get", "--raw", "/metrics")
     lines = [line for line in metrics.splitlines() if line.startswith("apiserver_request_total{")]
@@ -147,10 +147,10 @@ async def _events_per_run(cluster: LocalCluster) -> float:
 
 
 @contextmanager
-def _process(cluster: LocalCluster, role: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(cluster: LocalCluster, role: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "experiment_operator", role]
     environ = {**os.environ, **cluster.env(), "LOG_LEVEL": "warning", "METRICS_PORT": "0"}
-    with subprocess.Popen(command, env=environ, cwd=_ROOT) as process:
+    with subprocess.Popen(command, env=environ, cwd=ROOT) as process:
         try:
             yield process
         finally:
@@ -180,7 +180,7 @@ if __name__ == "__main__":
     parser.add_argument("--burst", type=int, default=300, help="Experiments created at once (default: 300)")
     chosen = parser.parse_args()
     found = uvloop.run(main(chosen.singles, chosen.burst))
-    target = _ROOT / ".local" / "bench.json"
+    target = ROOT / ".local" / "bench.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(found, indent=2) + "\n")
     print("\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in _rows(found))]))
