@@ -9,6 +9,8 @@ from api.config import ApiConfig
 from api.dependencies import AppState
 from api.events import endpoints as live
 from api.events.broadcast import Broadcast
+from api.executions import endpoints as executions
+from api.executions.followers import Followers
 from api.experiments import endpoints as experiments
 from api.http import docs, health, problems
 from api.http.etag import CacheControl
@@ -19,6 +21,8 @@ from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.visibility import Runs
 from kube.caches import Caches
 from temporal.client import starter
+from temporal.executions import follower, requester
+from testkube.client import TestkubeClient
 
 _DESCRIPTION = """What there is of each Experiment, what was done about it, and why.
 
@@ -26,7 +30,9 @@ Errors are problems as in RFC 9457: `application/problem+json` with a stable `ty
 """
 
 
-def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConfig) -> DescribedApi:
+def create_app(
+    caches: Caches, temporal: Client, access: Access, config: ApiConfig, testkube: TestkubeClient | None = None
+) -> DescribedApi:
     """Put the application together. `caches` must cover `sources` and `name_sources` and be run by the caller."""
     app = DescribedApi(
         title="experiment-operator",
@@ -41,11 +47,23 @@ def create_app(caches: Caches, temporal: Client, access: Access, config: ApiConf
     start = starter(temporal, config.task_queue, search_attributes=config.search_attributes)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
-    AppState(caches, runs, access, config.options, config.neighbour_check, start, broadcast).install(app)
+    AppState(
+        caches=caches,
+        runs=runs,
+        access=access,
+        options=config.options,
+        neighbour_check=config.neighbour_check,
+        start=start,
+        broadcast=broadcast,
+        followers=Followers(temporal),
+        request=requester(temporal, config.task_queue, search_attributes=config.search_attributes),
+        follow=follower(temporal, config.task_queue, search_attributes=config.search_attributes),
+        testkube=testkube,
+    ).install(app)
     app.add_middleware(CacheControl)
     app.add_middleware(HeadAsGet)
     problems.install(app)
     docs.install(app)
-    for part in (health, experiments, live, plans, reconciliations):
+    for part in (health, experiments, live, plans, reconciliations, executions):
         app.include_router(part.router)
     return app

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
 from fastapi import Depends, Request
 
 from api.auth.kubernetes import Access
+from api.executions.followers import Followers
 from api.http.problems import CachesNotFilled, NoSuchResource
 from api.reconciliations.visibility import Runs
 from experiments.admission import NeighbourCheck
@@ -23,6 +24,9 @@ from experiments.resources import EXPERIMENT
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef
 from temporal.client import Start
+from temporal.executions import Follow
+from temporal.executions import Request as RequestExecution
+from testkube.client import TestkubeClient
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -35,7 +39,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """What the process has, for all requests."""
+    """What the process has, for all requests. Without a client of Testkube, executions are those that Temporal has."""
 
     caches: Caches
     runs: Runs
@@ -44,6 +48,10 @@ class AppState:
     neighbour_check: NeighbourCheck
     start: Start
     broadcast: Broadcast
+    followers: Followers
+    request: RequestExecution
+    follow: Follow
+    testkube: TestkubeClient | None
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "beside-the-loop"))
     """One: more would not be faster, since Python runs one at a time, and each holds an Experiment in memory."""
 

@@ -21,6 +21,7 @@ from experiments.snapshot import name_sources, sources
 from kube.caches import Caches
 from kube.client import KubeClient
 from telemetry.health import needs
+from testkube.client import TestkubeClient
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ async def run_api(
     client: KubeClient,
     temporal: Client,
     config: ApiConfig,
+    testkube: TestkubeClient | None = None,
     beside: Callable[[Caches], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Serve until cancelled; requests under way then have a few seconds to end.
@@ -37,7 +39,7 @@ async def run_api(
     listen on `host` and `port`, and `tls.TlsError`. What runs `beside` the api has its caches.
     """
     caches = Caches(client, [*sources(config.options), *name_sources(config.options)])
-    app = create_app(caches, temporal, _access(client, config), config)
+    app = create_app(caches, temporal, _access(client, config), config, testkube)
     context = Certificate(config.tls_dir).context if config.tls_dir else None
     async with serving(_for_browsers(app, config.cors_origins), config.host, config.port, context) as port:
         log.info("api listens", host=config.host, port=port, tls=context is not None)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from temporalio.common import WorkerDeploymentVersion
 
 from api.config import ApiConfig, WebhookConfig
 from experiment_operator import logs
-from experiment_operator.settings import Api, ServiceSettings, Watcher, Worker
+from experiment_operator.settings import Api, ReconcilingSettings, ServiceSettings, Watcher, Worker
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.lease import Lease
@@ -133,9 +133,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             log.warning("Temporal cannot be reached yet", error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
-    async with AsyncExitStack() as stack:
-        url = settings.testkube_api_url
-        testkube = await stack.enter_async_context(TestkubeClient(str(url), _role(settings))) if url else None
+    async with _testkube(settings) as testkube:
         name, build_id = settings.temporal_deployment_name, settings.temporal_worker_build_id
         await run_worker(
             kube,
@@ -174,7 +172,18 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         neighbour_check=settings.neighbour_check,
     )
     beside = partial(_run_webhook, kube, config, webhook) if settings.webhook else None
-    await run_api(kube, await connect(lazy=True), config, beside)
+    async with _testkube(settings) as testkube:
+        await run_api(kube, await connect(lazy=True), config, testkube, beside)
+
+
+@asynccontextmanager
+async def _testkube(settings: ReconcilingSettings) -> AsyncIterator[TestkubeClient | None]:
+    """Connect to Testkube, where it is said where that is, and names are those of one namespace."""
+    if settings.testkube_api_url is None or not settings.options.aborts_executions:
+        yield None
+        return
+    async with TestkubeClient(str(settings.testkube_api_url), _role(settings)) as client:
+        yield client
 
 
 async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookConfig, caches: Caches) -> None:

@@ -101,13 +101,47 @@ def read(content: bytes) -> Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Turn:
+    """What was said in a step, by `human`, `agent` or `tool`. `tool_calls` are as they are in the file."""
+
+    type: str
+    content: str
+    tool_calls: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step with its scores. `error` is what the agent's client said instead of an answer."""
+
+    scenario: str
+    number: int
     scores: tuple[MetricScore, ...]
-    error: str
-    """What the agent's client said instead of an answer."""
+    error: str = ""
+    document: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def input(self) -> str:
+        return str(self.document.get("input") or "")
+
+    @property
+    def turns(self) -> list[Turn]:
+        return [
+            Turn(str(turn.get("type") or ""), str(turn.get("content") or ""), tuple(_objects(turn.get("tool_calls"))))
+            for turn in _objects(self.document.get("turns"))
+        ]
 
 
-def _judge(steps: Sequence[_Step]) -> Evaluation:
+def steps(content: bytes) -> list[Step]:
+    """Read the steps with what was said in them, in the order of the file. Empty where `read` makes no sense of it."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return []
+    makes_sense = isinstance(document, dict) and isinstance(document.get("scenarios"), list)
+    return list(_steps(document)) if makes_sense else []
+
+
+def _judge(steps: Sequence[Step]) -> Evaluation:
     scores = tuple(score for step in steps for score in step.scores)
     unanswered = [step for step in steps if step.error]
     counts = Evaluation("NotEvaluated", "", scores).counts
@@ -138,14 +172,14 @@ def _told(score: MetricScore) -> str:
     return f"{score.metric} of '{score.scenario}' ({value}{limit})"
 
 
-def _steps(document: dict[str, Any]) -> Iterator[_Step]:
+def _steps(document: dict[str, Any]) -> Iterator[Step]:
     default = _number(document.get("default_threshold"))
     for scenario in _objects(document["scenarios"]):
         name = str(scenario.get("name") or scenario.get("id") or "")
         for number, step in enumerate(_objects(scenario.get("steps"))):
             error = _unanswered(step)
             scores = tuple(_scores(name, number, step, default, error))
-            yield _Step(scores, error)
+            yield Step(name, number, scores, error, step)
 
 
 def _scores(

@@ -30,9 +30,11 @@ WRITE_EXECUTE_AT = "write_execute_at"
 _FOLLOWED = "execution"
 _REQUESTED = "start"
 
-REQUEST_TAG = "experiment-operator-request"
+OWN_TAGS = "experiment-operator-"
+"""What the tags of this service begin with."""
+REQUEST_TAG = f"{OWN_TAGS}request"
 """Tag of an execution that this service has started, with the digest of the request's key."""
-REASON_TAG = "experiment-operator-reason"
+REASON_TAG = f"{OWN_TAGS}reason"
 
 EXECUTIONS = "experiment_operator_executions"
 EXECUTION_DURATION = "experiment_operator_execution_duration"
@@ -305,8 +307,8 @@ def in_summary(status: str, verdict: str, counts: Counts) -> str:
 
 def fits(tags: dict[str, str]) -> Sequence[str]:
     """Say what is wrong with tags that people choose; empty where nothing is."""
-    reserved = [key for key in tags if key.startswith("experiment-operator-")]
-    wrong = [f"{key}: tags that begin with experiment-operator- are this service's" for key in reserved]
+    reserved = [key for key in tags if key.startswith(OWN_TAGS)]
+    wrong = [f"{key}: tags that begin with {OWN_TAGS} are this service's" for key in reserved]
     if len(json.dumps(tags)) > _MAX_TAGS_BYTES:
         wrong.append(f"they have more than {_MAX_TAGS_BYTES} characters")
     return wrong

@@ -7,7 +7,7 @@ old they are. What happened before is in `reconciliations`, what happens from no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -19,6 +19,7 @@ from api.experiments.schemas import AgentUrlSource, ExperimentDetail, Experiment
 from api.http.etag import Stale, answer, conditional, stale
 from api.http.path import Name, Namespace
 from api.http.problems import documented
+from api.http.sendable import sendable
 from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
 from experiments.models import parse_status
@@ -80,7 +81,7 @@ def _detail(request: Request, snapshot: Snapshot, runs: Runs, age: Stale | None)
     resolved = status.condition(ConditionType.AGENT_RESOLVED)
     detail = ExperimentDetail(
         **dict(summary(obj, runs)),
-        spec=_without_depths(obj.get("spec") or {}),
+        spec=sendable(obj.get("spec") or {}),
         conditions=status.conditions,
         agent_url_from=AgentUrlSource(reason=resolved.reason, message=resolved.message) if resolved else None,
         generated_resources=status.generated_resources,
@@ -96,14 +97,3 @@ def _list(request: Request, objects: Iterable[Object], query: ListQuery, state: 
     age = stale(state.caches, EXPERIMENT)
     shown = [summary(obj, state.runs) for obj in items]
     return answer(request, ExperimentList(items=shown, total=len(found), next_cursor=next_cursor, stale=age), age)
-
-
-def _without_depths(value: Any, levels: int = 200) -> Any:
-    """Replace by null what is nested deeper: pydantic writes no more than 255 levels."""
-    if not isinstance(value, dict | list):
-        return value
-    if levels == 0:
-        return None
-    if isinstance(value, list):
-        return [_without_depths(each, levels - 1) for each in value]
-    return {key: _without_depths(each, levels - 1) for key, each in value.items()}

@@ -4,14 +4,20 @@
     ├── Unauthenticated        401  with WWW-Authenticate
     ├── NotAllowed             403
     ├── NoSuchResource         404  "NotFound" on the wire
+    ├── AlreadyFinished        409
+    ├── ArtifactTooLarge       409
+    ├── ExperimentNotReady     409
     ├── NotGenerated           409
     ├── TooLarge               413
     ├── InvalidRequest         422
+    ├── TestkubeNotConfigured  501
     └── ServiceUnavailable     503  with Retry-After
         ├── AccessUnknown           of the API server
         ├── CachesNotFilled
+        ├── ExecutionNotStarted
         ├── NotReady                /readyz alone
-        └── TemporalUnavailable
+        ├── TemporalUnavailable
+        └── TestkubeUnavailable
 
 Routes raise them; `install` also turns everything else into one, from an unknown path to a defect. What caused an error
 is for the log: the caller never sees a stack trace. What a class stands for is also said in docs/rest.md, by its
@@ -91,10 +97,31 @@ class NotAllowed(Refusal):
 
 
 class NoSuchResource(Refusal, code="NotFound"):
-    """There is neither such an Experiment nor a history of one; or no such run."""
+    """There is neither such an Experiment nor a history of one; or no such run, execution or artifact."""
 
     status = 404
     title = "Not found"
+
+
+class AlreadyFinished(Refusal):
+    """The execution has ended, so it cannot be aborted."""
+
+    status = 409
+    title = "Finished already"
+
+
+class ArtifactTooLarge(Refusal):
+    """The artifact has more than 64 MiB; Testkube itself can be asked for it."""
+
+    status = 409
+    title = "Too large to be passed on"
+
+
+class ExperimentNotReady(Refusal):
+    """The Experiment is not Ready, suspended or being deleted, so nothing is executed; `detail` says why."""
+
+    status = 409
+    title = "The Experiment is not ready"
 
 
 class NotGenerated(Refusal):
@@ -118,6 +145,13 @@ class InvalidRequest(Refusal):
     title = "The request is not understood"
 
 
+class TestkubeNotConfigured(Refusal):
+    """The service was not told where Testkube's API is (TESTKUBE_API_URL)."""
+
+    status = 501
+    title = "Testkube is not configured"
+
+
 class ServiceUnavailable(Refusal):
     status = 503
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
@@ -135,6 +169,12 @@ class CachesNotFilled(ServiceUnavailable):
     title = "The Experiments are not known yet"
 
 
+class ExecutionNotStarted(ServiceUnavailable):
+    """Testkube has not started the execution yet; to ask again with the same Idempotency-Key starts none twice."""
+
+    title = "The execution is not started"
+
+
 class NotReady(ServiceUnavailable):
     """Something that the process needs is missing: `/readyz` only."""
 
@@ -145,6 +185,12 @@ class TemporalUnavailable(ServiceUnavailable):
     """Temporal does not answer within 5 s; Experiments can still be read."""
 
     title = "Temporal does not answer"
+
+
+class TestkubeUnavailable(ServiceUnavailable):
+    """Testkube does not answer within 5 s, or not as it should; what Temporal keeps can still be read."""
+
+    title = "Testkube does not answer"
 
 
 _EXAMPLES: dict[int, Refusal] = {
@@ -159,6 +205,7 @@ _EXAMPLES: dict[int, Refusal] = {
         ),
         TooLarge("A body of more than 3,145,728 bytes is not read."),
         InvalidRequest("path.name: String should match pattern …", ["path.name: String should match pattern …"]),
+        TestkubeNotConfigured("TESTKUBE_API_URL is not set."),
         TemporalUnavailable("Temporal, which keeps the history, does not answer: no connection."),
     )
 }
@@ -176,9 +223,10 @@ _HEADERS = {
 }
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document the `responses` of a route that answers with these errors."""
-    return {status: _response(_EXAMPLES[status]) for status in statuses}
+def documented(*statuses: int | Refusal) -> dict[int | str, dict[str, Any]]:
+    """Document the `responses` of a route that answers with these errors: by status, or by an example of its own."""
+    examples = (_EXAMPLES[each] if isinstance(each, int) else each for each in statuses)
+    return {example.status: _response(example) for example in examples}
 
 
 def _response(example: Refusal) -> dict[str, Any]:

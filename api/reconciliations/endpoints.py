@@ -6,7 +6,6 @@ no harm: the second request wakes the run that is open, or begins one that finds
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
@@ -17,9 +16,10 @@ from api.dependencies import State, require_experiment, require_filled
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import documented
+from api.http.waiting import Wait, until_done
 from api.reconciliations.pages import RunFilter, RunQuery, page
 from api.reconciliations.schemas import ReconcileRequest, ReconciliationDetail, RunPage
-from api.reconciliations.visibility import Runs, query_all, query_by_namespaces, temporal_call
+from api.reconciliations.visibility import query_all, query_by_namespaces, temporal_call
 from experiments.contract import Target, WakeSignal
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
@@ -28,12 +28,6 @@ router = APIRouter(prefix="/api/v1", tags=["Reconciliations"])
 
 _OF_ONE = "/namespaces/{namespace}/experiments/{name}/reconciliations"
 
-Wait = Annotated[
-    str | None,
-    Query(
-        pattern="^([1-9]|[1-5][0-9]|60)s$", description="How long to wait for its end, up to `60s`.", examples=["30s"]
-    ),
-]
 RunId = Annotated[UUID, Path(description="Its `runId`.", examples=["82bb5547-f09d-4a0c-8fc2-6a72494be1cb"])]
 _LOCATION = {"Location": {"description": "Path of the run.", "schema": {"type": "string"}}}
 
@@ -115,7 +109,7 @@ async def reconcile(
     async with temporal_call():
         run_id = await state.start(target, WakeSignal([why]))
     if wait:
-        await _end_of(state.runs, target, run_id, request, seconds=int(wait.removesuffix("s")))
+        await until_done(state.runs.wait_closed(target, run_id), request, wait)
     run = await state.runs.one(namespace, name, run_id, uid)
     return Response(
         run.model_dump_json(by_alias=True),
@@ -123,22 +117,3 @@ async def reconcile(
         media_type="application/json",
         headers={"Location": f"{request.url.path}/{run_id}"},
     )
-
-
-async def _end_of(runs: Runs, target: Target, run_id: str, request: Request, *, seconds: int) -> None:
-    """Wait until the run has ended, the time is up or the client has gone."""
-    ended = asyncio.create_task(runs.wait_closed(target, run_id))
-    gone = asyncio.create_task(_gone(request))
-    try:
-        await asyncio.wait((ended, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            await ended
-    finally:
-        ended.cancel()
-        gone.cancel()
-        await asyncio.gather(ended, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

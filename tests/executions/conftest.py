@@ -5,17 +5,26 @@ Executions are followed when a test says so (`follow`); that they are seen at al
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
+from api.app import create_app
+from api.auth.kubernetes import Everybody
+from api.config import ApiConfig
 from experiments.options import Options
+from kube.caches import Caches
 from kube.client import KubeClient
 from localcluster import LocalCluster
 from support.background import running
 from support.clusters import DEPLOY, install_testkube, kubeconfig_of
 from support.evaluated import TASK_QUEUE, Evaluated
+from support.polling import until
 from support.testkube import TestkubeStandIn
 from support.world import World
 from testkube.client import TestkubeClient
@@ -54,3 +63,38 @@ async def evaluated(world: World, testkube: TestkubeStandIn, temporal: Client, w
     made = Evaluated(world, await world.create(), testkube, temporal)
     await made.is_ready()
     return made
+
+
+@pytest.fixture
+async def serve(
+    caches: Caches, temporal: Client, testkube: TestkubeStandIn, evaluated: Evaluated
+) -> Callable[..., Any]:
+    """`async with serve() as api`: the REST application, at this Experiment, which its caches know to be Ready.
+
+    With `temporal` it is on another Temporal, with `url=""` it does not know of Testkube.
+    """
+    where = f"http://api/api/v1/namespaces/{evaluated.target.namespace}/experiments/{evaluated.target.name}"
+    await until(lambda: ((caches.get(evaluated.world.ref()) or {}).get("status") or {}).get("conditions"))
+
+    @asynccontextmanager
+    async def connect(temporal: Client = temporal, url: str = testkube.url) -> AsyncIterator[httpx.AsyncClient]:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(TestkubeClient(url)) if url else None
+            config = ApiConfig(task_queue=TASK_QUEUE, temporal_ui_url="http://temporal.example")
+            app = create_app(caches, temporal, Everybody(), config, client)
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            yield await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=where, timeout=70))
+
+    return connect
+
+
+@pytest.fixture
+async def api(serve: Callable[..., Any]) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve() as client:
+        yield client
+
+
+@pytest.fixture
+async def temporal_away() -> Client:
+    """A client of a server that is not there: nothing listens on this port."""
+    return await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 
 from experiments.contract import Target
 from experiments.executions import ExecutionTarget, StartRequest
-from experiments.names import UID_LABEL
+from experiments.names import EXPERIMENT_ANNOTATION, UID_LABEL
 from kube.objects import Object
 from support.testkube import TestkubeStandIn
 from support.world import World
@@ -25,7 +27,8 @@ class Evaluated:
         self.workflow = world.places().test_workflow.name
         self.target = Target(world.namespace, "demo", experiment["metadata"]["uid"])
         testkube.workflows.add(self.workflow)
-        testkube.metadata[self.workflow] = {"labels": {UID_LABEL: self.target.uid}}
+        marks = {EXPERIMENT_ANNOTATION: f"{world.namespace}/demo"}
+        testkube.metadata[self.workflow] = {"labels": {UID_LABEL: self.target.uid}, "annotations": marks}
         self._follow, self._request = follower(temporal, TASK_QUEUE), requester(temporal, TASK_QUEUE)
 
     async def is_ready(self, status: str = "True", reason: str = "Reconciled", *, generation: int = 1) -> None:
@@ -43,6 +46,24 @@ class Evaluated:
         followed = ExecutionTarget(self.target, self.workflow, execution["id"])
         await self._follow(followed)
         return self.temporal.get_workflow_handle(followed.workflow_id)
+
+    def scored(self, *values: float | None, minutes: int = 0, **more: Any) -> Object:
+        """Add one that began so many minutes ago, has ended and left these scores."""
+        began = datetime.now(UTC) - timedelta(minutes=minutes)
+        execution = self.execution("passed", scheduledAt=began.isoformat().replace("+00:00", "Z"), **more)
+        self.testkube.upload(execution, scores(*values))
+        return execution
+
+    async def judge(self, execution: Object) -> None:
+        """Have it followed to its verdict."""
+        run = await self.follow(execution)
+        with suppress(WorkflowFailureError):
+            await run.result()
+
+    async def judged(self, *values: float | None, minutes: int = 0, **more: Any) -> Object:
+        execution = self.scored(*values, minutes=minutes, **more)
+        await self.judge(execution)
+        return execution
 
     async def request(self, key: str, **more: Any) -> WorkflowHandle[Any, Any]:
         return await self._request(StartRequest(self.target, key, **more))
