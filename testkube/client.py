@@ -25,6 +25,8 @@ from testkube.executions import Artifact, Execution, ExecutionDetail
 Query: TypeAlias = dict[str, str]
 
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=3)
+# A file is read as fast as whoever wants it takes it; it is Testkube that must not keep anybody waiting.
+_FILE_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=3, sock_read=10)
 _PAGE_SIZE = 100  # Testkube's own, should it not heed this one either
 _CHUNK_BYTES = 64 * 1024
 
@@ -50,7 +52,7 @@ class TestkubeClient:
         proxy = proxy_for(self._url)
         self._through = through(proxy)
         headers = {"User-Agent": user_agent(role)}
-        self._session = aiohttp.ClientSession(timeout=_CALL_TIMEOUT, headers=headers, proxy=proxy)
+        self._session = aiohttp.ClientSession(headers=headers, proxy=proxy)
 
     async def close(self) -> None:
         await self._session.close()
@@ -148,7 +150,7 @@ class TestkubeClient:
     async def artifact(self, execution: str, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open an artifact that is listed, to be read in pieces. Of one that is not, Testkube says 500: Unavailable."""
         path = f"/test-workflow-executions/{_quoted(execution)}/artifacts/{_quoted(path)}"
-        async with self._opened("GET", path) as response:
+        async with self._opened("GET", path, timeout=_FILE_TIMEOUT) as response:
             yield response.content.iter_chunked(_CHUNK_BYTES)
 
     async def abort_all(self, workflow: str) -> None:
@@ -181,14 +183,21 @@ class TestkubeClient:
 
     @asynccontextmanager
     async def _opened(
-        self, method: str, path: str, query: Query | None = None, json_body: dict[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        json_body: dict[str, Any] | None = None,
+        timeout: aiohttp.ClientTimeout = _CALL_TIMEOUT,  # noqa: ASYNC109 - that of aiohttp
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open an answer that is a success, to be read in the context. Raises TestkubeError there, too."""
         call = f"{method} {self._url}{path}"
         url = URL(f"{self._url}{path}", encoded=True).with_query(query)
         try:
             # A redirection leads to some login page: Testkube has none.
-            async with self._session.request(method, url, json=json_body, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, json=json_body, allow_redirects=False, timeout=timeout
+            ) as response:
                 if response.status >= 300:
                     raise error_for(call, response.status, await response.read())
                 yield response

@@ -61,6 +61,16 @@ class Scores:
     evaluation: Evaluation | None = None
 
 
+@dataclass(slots=True)
+class Judgement:
+    """An execution as lists show it, with all that this rests on."""
+
+    row: Execution
+    scores: Scores
+    result: ExecutionResult | None
+    files: list[Artifact]
+
+
 async def find(sources: Sources, execution: str) -> Found:
     """Find an execution of this name. Raises NoSuchResource, and ServiceUnavailable where that cannot be told."""
     detail = await sources.ask(_in_testkube(sources, execution)) if sources.testkube else None
@@ -90,19 +100,25 @@ async def _in_testkube(sources: Sources, execution: str) -> DetailInTestkube | N
     return found if found and found.execution.id == execution else None
 
 
-async def describe(sources: Sources, found: Found, beside: Beside) -> ExecutionDetail:
-    """Tell all that is known of it."""
+async def judged(sources: Sources, found: Found, beside: Beside) -> Judgement:
+    """Read all that is known of how it was judged."""
     result, files = await asyncio.gather(_result(sources, found), _files(sources, found))
     scores = await _scores(sources, found, result, files, beside)
     row = _row(sources, found, scores, result)
     if any(each.name == REPORT for each in files):
-        row = row.model_copy(
-            update={"links": row.links.model_copy(update={"report": report_link(sources.subject, found.id)})}
-        )
+        links = row.links.model_copy(update={"report": report_link(sources.subject, found.id)})
+        row = row.model_copy(update={"links": links})
+    return Judgement(row, scores, result, files)
+
+
+async def describe(sources: Sources, found: Found, beside: Beside) -> ExecutionDetail:
+    """Tell all that is known of it."""
+    judgement = await judged(sources, found, beside)
+    scores, result, files = judgement.scores, judgement.result, judgement.files
     detail = found.detail
     tags = detail.execution.tags if detail else {}
     return ExecutionDetail(
-        **dict(row),
+        **dict(judgement.row),
         reason=sendable(tags.get(REASON_TAG)),
         tags=sendable({key: value for key, value in tags.items() if not key.startswith(OWN_TAGS)}),
         error=text(_error(detail, result)) or None,
@@ -112,12 +128,6 @@ async def describe(sources: Sources, found: Found, beside: Beside) -> ExecutionD
         artifacts=[artifact_file(sources.subject, found.id, each) for each in files],
         unavailable=sources.unavailable,
     )
-
-
-async def scores_of(sources: Sources, found: Found, beside: Beside) -> Scores:
-    """Read how it was judged."""
-    result, files = await asyncio.gather(_result(sources, found), _files(sources, found))
-    return await _scores(sources, found, result, files, beside)
 
 
 async def _result(sources: Sources, found: Found) -> ExecutionResult | None:

@@ -1,7 +1,7 @@
 """`…/experiments/{name}/executions`: how the agent did, each time it was evaluated, and evaluating it now.
 
 Answers come from Temporal and from Testkube, through `sources`; `pages` makes lists of them, `details` shows one,
-`requests` starts one. What is away is named in the answer, and the rest is shown.
+`comparison` two, `requests` starts one and `stopping` ends it. What is away is named in the answer, the rest is shown.
 """
 
 from __future__ import annotations
@@ -14,15 +14,21 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api.auth.dependencies import MayGet, MayUpdate
 from api.dependencies import AppState, State, require_experiment
 from api.executions import requests
+from api.executions.artifacts import ArtifactPath, ArtifactResponse, artifact_file, listed
+from api.executions.comparison import Which, comparison
 from api.executions.details import describe, find
 from api.executions.pages import ExecutionQuery, page
 from api.executions.requests import IdempotencyKey
-from api.executions.schemas import ExecutionDetail, ExecutionPage, ExecutionRequest
+from api.executions.schemas import ArtifactList, Comparison, ExecutionDetail, ExecutionPage, ExecutionRequest
 from api.executions.sources import Sources, require_testkube
+from api.executions.stopping import abort
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
 from api.http.problems import (
+    AlreadyFinished,
+    ArtifactTooLarge,
     ExperimentNotReady,
+    NoSuchResource,
     TestkubeNotConfigured,
     documented,
 )
@@ -43,6 +49,8 @@ ExecutionId = Annotated[
     ),
 ]
 _LOCATION = {"Location": {"description": "Path of the execution.", "schema": {"type": "string"}}}
+_FINISHED = AlreadyFinished("Execution 3 cannot be aborted any more: it has ended.")
+_TOO_LARGE = ArtifactTooLarge("data/all.zip has 73,400,320 bytes; at most 67,108,864 are passed on.")
 _NOT_READY = ExperimentNotReady("Experiment default/weather: It is suspended.")
 _NOT_CONFIGURED = TestkubeNotConfigured(
     "TESTKUBE_API_URL is not set, so this service neither starts nor sees executions."
@@ -68,6 +76,21 @@ async def list_executions(
 
 
 @router.get(
+    f"{_OF_ONE}/compare",
+    summary="Compare two executions, metric by metric",
+    description="By default the newest that was judged, as `head`, with the one before it, as `base`. What has got "
+    "worse comes first.",
+    dependencies=[MayGet],
+    response_model=Comparison,
+    responses=conditional() | documented(401, 403, 404, 422, 503),
+)
+async def compare_executions(
+    request: Request, namespace: Namespace, name: Name, state: State, *, base: Which = None, head: Which = None
+) -> Response:
+    return answer(request, await comparison(Sources.of(state, namespace, name), base, head, state.beside))
+
+
+@router.get(
     f"{_OF_ONE}/{{execution}}",
     summary="Show one execution with its phases, answers and scores",
     description="What Testkube has forgotten is told from what Temporal has kept: verdict and scores.",
@@ -79,6 +102,44 @@ async def get_execution(
     request: Request, namespace: Namespace, name: Name, execution: ExecutionId, state: State
 ) -> Response:
     return answer(request, await _described(state, namespace, name, execution))
+
+
+@router.get(
+    f"{_OF_ONE}/{{execution}}/artifacts",
+    summary="List the files that an execution has left",
+    dependencies=[MayGet],
+    response_model=ArtifactList,
+    responses=conditional() | documented(401, 403, 404, 422, _NOT_CONFIGURED, 503),
+)
+async def list_artifacts(
+    request: Request, namespace: Namespace, name: Name, execution: ExecutionId, state: State
+) -> Response:
+    testkube, sources = require_testkube(state), Sources.of(state, namespace, name)
+    await find(sources, execution)
+    files = await listed(testkube, execution)
+    return answer(request, ArtifactList(items=[artifact_file(sources.subject, execution, each) for each in files]))
+
+
+@router.get(
+    f"{_OF_ONE}/{{execution}}/artifacts/{{path:path}}",
+    summary="Get a file that an execution has left",
+    description="Shown by browsers where it is of a kind that can do no harm, and HTML in a sandbox; else to be saved.",
+    dependencies=[MayGet],
+    response_class=Response,
+    responses={
+        200: {"description": "The file.", "content": {"application/json": {}, "application/octet-stream": {}}},
+        **documented(401, 403, 404, _TOO_LARGE, 422, _NOT_CONFIGURED, 503),
+    },
+)
+async def get_artifact(
+    namespace: Namespace, name: Name, execution: ExecutionId, path: ArtifactPath, state: State
+) -> Response:
+    testkube = require_testkube(state)
+    await find(Sources.of(state, namespace, name), execution)
+    found = next((each for each in await listed(testkube, execution) if each.name == path), None)
+    if found is None:
+        raise NoSuchResource(f"Execution {execution} has not left {path}.")
+    return ArtifactResponse(testkube, execution, found)
 
 
 @router.post(
@@ -118,6 +179,21 @@ async def execute(
         media_type="application/json",
         headers={"Location": f"{request.url.path}/{started.id}"},
     )
+
+
+@router.post(
+    f"{_OF_ONE}/{{execution}}/abort",
+    summary="Abort an execution",
+    description="It is `canceled` a moment later, and what it has not done stays undone.",
+    dependencies=[MayUpdate],
+    status_code=202,
+    responses=documented(401, 403, 404, _FINISHED, 422, _NOT_CONFIGURED, 503),
+)
+async def abort_execution(namespace: Namespace, name: Name, execution: ExecutionId, state: State) -> ExecutionDetail:
+    require_testkube(state)
+    sources = Sources.of(state, namespace, name)
+    await abort(state, sources, await find(sources, execution))
+    return await _described(state, namespace, name, execution)
 
 
 async def _described(state: AppState, namespace: str, name: str, execution: str) -> ExecutionDetail:

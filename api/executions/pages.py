@@ -26,7 +26,7 @@ from experiments.models import Part
 T = TypeVar("T")
 
 _MAX_LOOKED_AT = 2000
-_LEAST = 20
+_LEAST = 50
 _MAX_CLOCK_SKEW = timedelta(days=1)
 
 
@@ -73,6 +73,12 @@ async def page(
     before = cursor.decode(query.cursor, KEY, listed) if query.cursor else at(query.until or _now())
     items, end = await _fill(read, query, before, accepts)
     return items, cursor.encode(end, KEY, listed) if end else None
+
+
+async def first(read: Reads[T], accepts: Callable[[T], bool], before: Key | None = None) -> T | None:
+    """Find the newest, or the newest before `before`, that is accepted: among some thousand, or else None."""
+    items, _ = await _fill(read, TimeQuery(limit=1), before or at(_now()), accepts)
+    return items[0] if items else None
 
 
 async def _fill(
