@@ -19,6 +19,7 @@ from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
 from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.visibility import Runs
+from api.timeline import endpoints as timeline
 from kube.caches import Caches
 from temporal.client import starter
 from temporal.executions import follower, requester
@@ -64,6 +65,6 @@ def create_app(
     app.add_middleware(HeadAsGet)
     problems.install(app)
     docs.install(app)
-    for part in (health, experiments, live, plans, reconciliations, executions):
+    for part in (health, experiments, live, plans, reconciliations, executions, timeline):
         app.include_router(part.router)
     return app

@@ -6,7 +6,7 @@ It works on objects as they are cached: only those of one page are turned into s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -16,6 +16,7 @@ from api.http.cursor import CURSOR
 from api.http.label_selector import parse
 from api.http.problems import InvalidRequest
 from experiments.conditions import ConditionType, Reason
+from experiments.evaluation import Verdict
 from experiments.models import Part
 from kube.objects import Object
 
@@ -41,6 +42,11 @@ class ListQuery(Part):
         Reason | None,
         WithJsonSchema({"type": "string", "enum": list(Reason), "examples": [Reason.RECONCILED]}),
         Field(description="The reason of any of its conditions."),
+    ] = None
+    verdict: Annotated[
+        Verdict | None,
+        WithJsonSchema({"type": "string", "enum": list(get_args(Verdict)), "examples": ["Failed"]}),
+        Field(description="How the agent did in the last execution, once that was judged."),
     ] = None
     agent: Annotated[
         str,
@@ -114,6 +120,8 @@ def _filters(query: ListQuery) -> list[Callable[[Object], bool]]:
         wanted.append(lambda obj: (_ready(obj).get("status") == "True") == query.ready)
     if query.reason is not None:
         wanted.append(lambda obj: any(each.get("reason") == query.reason for each in _conditions(obj)))
+    if query.verdict is not None:
+        wanted.append(lambda obj: _last_execution(obj).get("verdict") == query.verdict)
     if query.agent:
         wanted.append(lambda obj: query.agent in _agent_names(obj))
     if query.q:
@@ -135,6 +143,10 @@ def _text(obj: Object) -> str:
 
 def _conditions(obj: Object) -> list[Object]:
     return (obj.get("status") or {}).get("conditions") or []
+
+
+def _last_execution(obj: Object) -> Object:
+    return (obj.get("status") or {}).get("lastExecution") or {}
 
 
 def _ready(obj: Object) -> Object:

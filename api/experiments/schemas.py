@@ -12,16 +12,27 @@ from api.experiments.listing import agent_of
 from api.http.etag import Stale
 from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
-from experiments.models import Condition, GeneratedResource, LastReconciliation, Part, parse_status
+from experiments.models import (
+    Condition,
+    ExperimentStatus,
+    GeneratedResource,
+    LastExecution,
+    LastReconciliation,
+    Part,
+    parse_status,
+)
 from kube.objects import Object
 
 
 class Links(Part):
-    """Where to read on. `last_reconciliation` and `temporal` are null before the first run has changed something."""
+    """Where to read on. What is about something that has not been yet is null."""
 
     itself: str = Field(alias="self")
     reconciliations: str
     last_reconciliation: str | None
+    executions: str
+    last_execution: str | None
+    timeline: str
     plan: str
     manifests: str
     events: str
@@ -48,6 +59,7 @@ class ExperimentSummary(Part):
     reason: str | None
     message: str | None
     last_reconciliation: LastReconciliation | None
+    last_execution: LastExecution | None
     links: Links
 
 
@@ -103,16 +115,22 @@ def summary(obj: Object, runs: Runs) -> ExperimentSummary:
         reason=ready.reason if ready else None,
         message=ready.message if ready else None,
         last_reconciliation=status.last_reconciliation,
-        links=_links(meta["namespace"], meta["name"], status.last_reconciliation, runs),
+        last_execution=status.last_execution,
+        links=_links(meta["namespace"], meta["name"], status, runs),
     )
 
 
-def _links(namespace: str, name: str, last: LastReconciliation | None, runs: Runs) -> Links:
+def _links(namespace: str, name: str, status: ExperimentStatus, runs: Runs) -> Links:
     itself = f"/api/v1/namespaces/{namespace}/experiments/{name}"
+    last, executed = status.last_reconciliation, status.last_execution
+    execution = executed.execution_id if executed else None
     return Links(
         itself=itself,
         reconciliations=f"{itself}/reconciliations",
         last_reconciliation=f"{itself}/reconciliations/{last.run_id}" if last else None,
+        executions=f"{itself}/executions",
+        last_execution=f"{itself}/executions/{execution}" if execution else None,
+        timeline=f"{itself}/timeline",
         plan=f"{itself}/plan",
         manifests=f"{itself}/manifests",
         events=f"{itself}/events",

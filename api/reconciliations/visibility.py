@@ -58,6 +58,16 @@ class Runs:
         async with temporal_call():
             return [run async for run in self._client.list_workflows(query, limit=size, page_size=size)]
 
+    async def all(self, query: str) -> list[WorkflowExecution]:
+        """List all runs of `query`, in the same order."""
+        async with temporal_call():
+            return [run async for run in self._client.list_workflows(query)]
+
+    async def count(self, query: str) -> int:
+        """Count the runs that visibility has for `query`."""
+        async with temporal_call():
+            return (await self._client.count_workflows(query)).count
+
     async def exists(self, namespace: str, name: str) -> bool:
         """Tell whether there is a run of any Experiment that has or had this name."""
         return bool(await self.listed(query_by_name(namespace, name), 1))
