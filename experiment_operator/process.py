@@ -108,9 +108,7 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
 
     temporal = await connect(lazy=True)
     lease = Lease(kube, settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
-    async with AsyncExitStack() as stack:
-        url = settings.testkube_to_observe
-        testkube = await stack.enter_async_context(TestkubeClient(url, _role(settings))) if url else None
+    async with _testkube(settings) as testkube:
         await run_watcher(
             kube,
             temporal,
@@ -178,11 +176,11 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
 
 @asynccontextmanager
 async def _testkube(settings: ReconcilingSettings) -> AsyncIterator[TestkubeClient | None]:
-    """Connect to Testkube, where it is said where that is, and names are those of one namespace."""
-    if settings.testkube_api_url is None or not settings.options.aborts_executions:
+    """Connect to the one Testkube that there is, if there is one."""
+    if not settings.testkube_to_observe:
         yield None
         return
-    async with TestkubeClient(str(settings.testkube_api_url), _role(settings)) as client:
+    async with TestkubeClient(settings.testkube_to_observe, _role(settings)) as client:
         yield client
 
 
