@@ -177,10 +177,10 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
 @asynccontextmanager
 async def _testkube(settings: ReconcilingSettings) -> AsyncIterator[TestkubeClient | None]:
     """Connect to the one Testkube that there is, if there is one."""
-    if not settings.testkube_to_observe:
+    if not settings.testkube_to_ask:
         yield None
         return
-    async with TestkubeClient(settings.testkube_to_observe, _role(settings)) as client:
+    async with TestkubeClient(settings.testkube_to_ask, _role(settings)) as client:
         yield client
 
 

@@ -64,7 +64,7 @@ def _watcher(chosen: Watcher) -> set[Permission]:
     found |= _may("get", EXPERIMENT)  # this and the children: before a run is started because of what a cache says
     for child in CHILD_SUFFIXES:
         found |= _may("get", child, chosen.options.watched_in)
-    if chosen.testkube_to_observe:  # Events say when to look at an execution, and the status whether Testkube answers
+    if chosen.testkube_to_ask:  # Events say when to look at an execution, and the status whether Testkube answers
         found |= _may("list watch", EVENT, chosen.options.generated_in)
         found |= _may("patch", EXPERIMENT, subresource="status")
     if chosen.leader_elect:

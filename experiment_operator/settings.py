@@ -164,7 +164,7 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     ] = False
 
     @property
-    def testkube_to_observe(self) -> str:
+    def testkube_to_ask(self) -> str:
         """The URL of the one Testkube that there is; empty where there is none, or one beside each Experiment.
 
         Testkube goes by name, and beside each Experiment names come again in every namespace.
@@ -176,7 +176,7 @@ class ReconcilingSettings(GenerationSettings, ServiceSettings):
     def options(self) -> Options:
         return replace(
             super().options,
-            aborts_executions=bool(self.testkube_to_observe),
+            aborts_executions=bool(self.testkube_to_ask),
             watches_all=self.watch_all_namespaces,
         )
 

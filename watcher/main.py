@@ -28,6 +28,7 @@ from temporal.stuck import end_stuck_run
 from testkube.client import TestkubeClient
 from watcher.dispatcher import Dispatcher
 from watcher.executions import ExecutionObserver, Times
+from watcher.following import Following
 from watcher.snapshots import Snapshots
 
 log = structlog.get_logger(__name__)
@@ -65,8 +66,9 @@ async def run_watcher(
     if testkube:
         follow = _while_held(lease, follower(temporal, task_queue, search_attributes=search_attributes))
         request = _while_held(lease, requester(temporal, task_queue, search_attributes=search_attributes))
-        observer = ExecutionObserver(client, caches, testkube, options, follow=follow, request=request, times=times)
-        caches.subscribe(observer.observe)
+        following = Following(client, caches, follow, request)
+        caches.subscribe(following.observe)
+        observer = ExecutionObserver(client, caches, testkube, options, following, times=times)
 
     async def work() -> None:
         dispatcher.observe(_EVERYTHING)  # a later term finds what others have left undone in the meantime

@@ -65,7 +65,7 @@ async def api(context: DoctorContext) -> Findings:
     """Ask Testkube's API whether it is there, and whether it knows a TestWorkflow that is in the cluster."""
     url = context.chosen.testkube_api_url
     if url is None:
-        yield ok(_API, "TESTKUBE_API_URL is not set: executions of a deleted Experiment are not stopped")
+        yield ok(_API, "TESTKUBE_API_URL is not set: executions are not followed, nor stopped with their Experiment")
         return
     if not context.chosen.options.generated_in:
         words = "TESTKUBE_API_URL is not used with TESTKUBE_NAMESPACE=.: there is no one Testkube"
