@@ -6,9 +6,9 @@ What they do is in `worker.executions`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -22,6 +22,7 @@ from experiments.executions import (
     Started,
     StartRequest,
     execution_memo,
+    rfc3339,
     task_queue_of_executions,
 )
 from temporal.search_attributes import of_namespace
@@ -32,7 +33,12 @@ Follow = Callable[[ExecutionTarget], Awaitable[bool]]
 Request = Callable[[StartRequest], Awaitable[WorkflowHandle[object, Started]]]
 """Asks for an execution. The same key leads to the same one; one that has failed may be tried again."""
 
+Ended = Callable[[datetime], Awaitable[set[str]]]
+"""Says which executions have been followed to their end, by the IDs of the workflows, among those begun since then."""
+
 _RPC_TIMEOUT = timedelta(seconds=10)
+_PAGE_SIZE = 1000
+_OPEN = (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
 
 
 def follower(temporal: Client, task_queue: str, *, search_attributes: bool = False) -> Follow:
@@ -82,3 +88,14 @@ def requester(temporal: Client, task_queue: str, *, search_attributes: bool = Fa
             return temporal.get_workflow_handle(wish.workflow_id, result_type=Started)
 
     return request
+
+
+def ended_followers(temporal: Client) -> Ended:
+    """Make what asks Temporal which executions have been followed to their end."""
+
+    async def ask(since: datetime) -> set[str]:
+        query = f"WorkflowType = '{FOLLOW_EXECUTION}' AND StartTime >= '{rfc3339(since)}'"
+        runs = temporal.list_workflows(query, page_size=_PAGE_SIZE, rpc_timeout=_RPC_TIMEOUT)
+        return {run.id async for run in runs if run.status not in _OPEN}
+
+    return ask

@@ -1,15 +1,16 @@
 """Which of the executions that Testkube lists are to be followed, or looked at once more. Pure.
 
-Two things are known: what the list of the poll before said, and what the Experiment's status says. An execution is
-followed when either of them lacks its present state. Following is idempotent, so that in doubt it is done once more.
+An execution in a state that neither the list before nor the Experiment's status had is news. At the first poll of a
+term there is no list before; then Temporal knows which have been followed to their end. To have one followed is
+idempotent, so that in doubt it is done once more.
 
-Times are Testkube's own, and those in a status come from there: its clock is compared with none of ours.
+Times are Testkube's own: its clock is compared with none of ours.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -89,22 +90,24 @@ def begun(listed: Execution) -> datetime | None:
     return (time if time.tzinfo else time.replace(tzinfo=UTC)).replace(microsecond=0)
 
 
-def choose(listed: Listed, before: Listed | None, since: datetime) -> list[ExecutionTarget]:
-    """Return what is to be followed, the oldest first: a crash in between then loses none.
+def choose(
+    listed: Listed, before: Listed | None, since: datetime, ended: Collection[str] = ()
+) -> list[ExecutionTarget]:
+    """Return what is to be followed, the oldest first.
 
-    `before` is what the last poll saw, None where this is the first one; `since` is how far back this one has looked.
+    `before` is what the last poll saw, None where this is the first one, and `since` is how far back this one has
+    looked. `ended` are the IDs of the workflows that have followed an execution to its end.
     """
-    news = [each for each in listed.values() if _is_news(each, before)]
+    news = [each for each in listed.values() if _is_news(each, before, ended)]
     vanished = (each for id_, each in (before or {}).items() if id_ not in listed and not each.finished)
     news += (each for each in vanished if each.begun is None or each.begun >= since)
     return [each.execution for each in sorted(news, key=_age)]
 
 
-def _is_news(each: Sighting, before: Listed | None) -> bool:
+def _is_news(each: Sighting, before: Listed | None, ended: Collection[str]) -> bool:
     earlier = (before or {}).get(each.execution.id)
-    if (earlier and earlier.status == each.status) or _is_told(each):
-        return False
-    return before is not None or not each.finished or not _is_settled(each)
+    is_known = earlier is not None and earlier.status == each.status
+    return not (is_known or _is_told(each) or (each.finished and each.execution.workflow_id in ended))
 
 
 def _is_told(each: Sighting) -> bool:
@@ -115,12 +118,6 @@ def _is_told(each: Sighting) -> bool:
         and (last.execution_id, last.status) == (each.execution.id, each.status)
         and (last.verdict is not None or not each.finished)
     )
-
-
-def _is_settled(each: Sighting) -> bool:
-    """Tell whether it began so long before the last one in the status that whoever saw that has seen this one, too."""
-    last = each.last.start_time if each.last else None
-    return last is not None and each.begun is not None and each.begun < last - MARGIN
 
 
 def next_look(listed: Iterable[Sighting], since: datetime, now: datetime) -> datetime:

@@ -2,9 +2,6 @@
 
 Testkube's Events say when to look. They are a hint that may be lost, and there is none for an execution that was
 canceled: a poll of Testkube's list is the second line. Which of what it lists is news is decided in `choice`.
-
-While polls fail, Events are not acted upon: the next poll finds what they were about, and in its order. Otherwise an
-execution could come into a status before an older one that nobody has seen, which a next leader would take for seen.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
+from temporalio.service import RPCError
 
 from experiments.names import MANAGED_BY, MANAGER
 from experiments.options import Options
@@ -26,9 +24,10 @@ from kube.client import KubeClient
 from kube.errors import KubeError
 from kube.objects import EVENT, Object, Source
 from telemetry import metrics
+from temporal.executions import Ended
 from testkube.client import TestkubeClient
 from testkube.errors import TestkubeError
-from watcher.choice import FIRST_LOOK, Listed, Sighting, begun, by_id, choose, execution_in, next_look, sighting
+from watcher.choice import FIRST_LOOK, MARGIN, Listed, Sighting, begun, by_id, choose, execution_in, next_look, sighting
 from watcher.following import Following
 
 log = structlog.get_logger(__name__)
@@ -62,10 +61,11 @@ class ExecutionObserver:
         options: Options,
         following: Following,
         *,
+        ended: Ended,
         times: Times | None = None,
     ) -> None:
         self._client, self._caches, self._testkube, self._options = client, caches, testkube, options
-        self._following, self._times = following, times or Times()
+        self._following, self._ended, self._times = following, ended, times or Times()
         self._poll_now = asyncio.Event()
         self._error = ""
         self._begin()
@@ -113,12 +113,7 @@ class ExecutionObserver:
             await asyncio.sleep(backoff.pause_after(time.monotonic() - started))
 
     def _hear(self, event: Object) -> None:
-        execution = execution_in(event, self._caches.get, self._options)
-        if execution is None:
-            return
-        if self._seen is None or self._failing_since is not None:
-            self._poll_now.set()
-        else:
+        if execution := execution_in(event, self._caches.get, self._options):
             self._following.have_followed([execution], "event")
 
     def _note(self, error: str) -> None:
@@ -146,8 +141,18 @@ class ExecutionObserver:
         listed = by_id([each async for each in self._list()])
         self._answered_at, self._failing_since = _now(), None
         self._following.say("")
-        self._following.have_followed(choose(listed, self._seen, self._since), "poll")
+        ended = await self._ended_among(listed) if self._seen is None else set()
+        self._following.have_followed(choose(listed, self._seen, self._since, ended), "poll")
         self._since, self._seen = next_look(listed.values(), self._since, datetime.now(UTC)), listed
+
+    async def _ended_among(self, listed: Listed) -> set[str]:
+        """Ask Temporal what others have seen to already. Where it cannot say, all of it is followed once more."""
+        oldest = min((each.begun for each in listed.values() if each.begun), default=self._since)
+        try:
+            return await self._ended(oldest - MARGIN)
+        except RPCError as error:
+            log.warning("Temporal does not say which executions have been followed", error=str(error))
+            return set()
 
     async def _list(self) -> AsyncIterator[Sighting]:
         """List the executions of Experiments, newest first, as far back as something may be new."""

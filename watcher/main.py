@@ -23,7 +23,7 @@ from kube.lease import Lease
 from kube.reflector import Change
 from telemetry.health import needs
 from temporal.client import starter
-from temporal.executions import follower, requester
+from temporal.executions import ended_followers, follower, requester
 from temporal.stuck import end_stuck_run
 from testkube.client import TestkubeClient
 from watcher.dispatcher import Dispatcher
@@ -68,7 +68,8 @@ async def run_watcher(
         request = _while_held(lease, requester(temporal, task_queue, search_attributes=search_attributes))
         following = Following(client, caches, follow, request)
         caches.subscribe(following.observe)
-        observer = ExecutionObserver(client, caches, testkube, options, following, times=times)
+        ended = ended_followers(temporal)
+        observer = ExecutionObserver(client, caches, testkube, options, following, ended=ended, times=times)
 
     async def work() -> None:
         dispatcher.observe(_EVERYTHING)  # a later term finds what others have left undone in the meantime

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import copy
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RetryConfig
 
+from experiments.contract import Target
+from experiments.executions import StartRequest
 from experiments.resources import TEST_WORKFLOW
 from kube.objects import ObjectRef
 from localcluster.testkube.events import STARTED, send_event
 from support.evaluated import scores
+from temporal.executions import requester
 from watcher.executions import Times
 
 OFTEN = Times(poll=0.5)
@@ -68,6 +72,26 @@ async def test_what_came_while_nobody_led_is_followed_without_an_exception(world
     async with watch():
         await evaluations.told(going, status="running")
         assert len(await world.until(evaluations.followers, lambda runs: len(runs) == 4)) == 4
+
+
+async def test_what_came_before_one_that_this_service_started_while_nobody_led_is_followed_too(
+    world, watch, evaluations, testkube, temporal, task_queue
+):
+    async with watch():
+        await world.create()
+        await world.reported()
+    unseen = await evaluations.begin(told=False)
+    unseen["scheduledAt"] = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    await evaluations.move(unseen, "failed", scores=scores(0.1))
+    uid = (await world.kube.get(world.ref()))["metadata"]["uid"]
+    testkube.workflows.add(unseen["workflow"]["name"])
+    started = await requester(temporal, task_queue)(StartRequest(Target(world.namespace, "demo", uid), "key"))
+    ours = (await started.result()).execution.id
+    await world.until(evaluations.last, lambda last: last.execution_id == ours)
+    async with watch():
+        followers = await evaluations.ended(1)
+    assert {run.id.rpartition("/")[2] for run in followers} == {unseen["id"], ours}
+    assert (await evaluations.last()).execution_id == ours
 
 
 async def test_executions_of_others_and_of_copies_are_nobodys(world, watch, evaluations, testkube):

@@ -10,9 +10,11 @@ from prometheus_client import REGISTRY
 from kube.lease import Lease
 from kube.objects import EVENT
 from support.evaluated import scores
+from watcher.executions import Times
 
 pytestmark = pytest.mark.usefixtures("work")
 
+OFTEN = Times(poll=0.5)
 LEADING = '"event": "leading"'
 
 
@@ -39,6 +41,19 @@ async def test_another_goes_on_where_one_was_killed(world, evaluations, start_wa
     assert LEADING in second.log
 
 
+async def test_a_new_leader_does_not_begin_with_what_has_been_seen_to(world, watch, evaluations):
+    async with watch():
+        await world.create()
+        await world.reported()
+        for _ in range(3):
+            await evaluations.pass_one()
+        await evaluations.ended(3)
+    before = looks()
+    async with watch(OFTEN):
+        await evaluations.told(await evaluations.begin(told=False), status="running")
+    assert looks() == before + 1
+
+
 async def test_one_that_stands_by_asks_nobody(world, watch, testkube, watcher_client):
     async with watch(lease=Lease(watcher_client, "experiment-operator", "experiment-operator-watcher")):
         await world.until(lambda: testkube.requests)
@@ -63,6 +78,10 @@ async def test_where_there_is_no_testkube_nothing_of_it_runs(world, watch, testk
     assert status.condition("ExecutionsObserved") is None
     assert status.condition("Evaluated") is None
     assert (testkube.requests, await evaluations.followers(), watches_of_events()) == ([], [], before)
+
+
+def looks() -> float:
+    return REGISTRY.get_sample_value("experiment_operator_execution_looks_total", {"source": "poll"}) or 0
 
 
 def watches_of_events() -> float:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from experiments.contract import Target
+from experiments.executions import followed_workflow_id
 from experiments.names import EXPERIMENT_ANNOTATION, OBJECT_ANNOTATION, UID_LABEL
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, TEST_WORKFLOW
@@ -56,6 +58,7 @@ class Term:
         }
         self.now, self.since = now, now - timedelta(days=1)
         self.seen: Listed | None = None
+        self.ended: set[str] = set()
         if last_execution:
             self.told(**last_execution)
 
@@ -67,7 +70,7 @@ class Term:
         """What is followed of a list, which is given oldest first and comes newest first, up to where it looks."""
         within = [each for each in reversed(listed) if (began := begun(each)) is None or began >= self.since]
         sightings = by_id(filter(None, (sighting(each, self.objects.get, Options()) for each in within)))
-        chosen = choose(sightings, self.seen, self.since)
+        chosen = choose(sightings, self.seen, self.since, self.ended)
         self.since, self.seen = next_look(sightings.values(), self.since, self.now), sightings
         return [each.id for each in chosen]
 
@@ -104,22 +107,24 @@ def test_an_end_without_a_verdict_is_not_the_end() -> None:
     assert Term(executionId="a", startTime=at(0), status="passed").poll(execution("a", "passed")) == ["a"]
 
 
-def test_a_new_leader_asks_about_nothing_that_was_settled_before() -> None:
+def test_a_new_leader_asks_about_nothing_that_others_have_followed_to_its_end() -> None:
+    term = Term(executionId="last", startTime=at(0), status="passed", verdict="Passed")
     settled = [execution(f"old-{n}", "passed", n) for n in range(-100, -10)]
-    last = {"executionId": "last", "startTime": at(0), "status": "passed", "verdict": "Passed"}
-    later = execution("later", "running", 5)
-    assert Term(**last).poll(*settled, execution("last", "passed", 0), later) == ["later"]
+    term.ended = {followed_workflow_id(Target("default", "demo", "uid-1"), each.id) for each in settled}
+    term.ended.add(followed_workflow_id(Target("default", "other", "uid-1"), "later"))
+    assert term.poll(*settled, execution("last", "passed", 0), execution("later", "passed", 5)) == ["later"]
 
 
-def test_a_new_leader_finds_what_the_former_one_was_about_to_see() -> None:
-    """Its Event was lost, that of a later one was not, and then the leader went."""
-    last = {"executionId": "last", "startTime": at(0), "status": "passed", "verdict": "Passed"}
-    assert Term(**last).poll(execution("unseen", "failed", -2), execution("last", "passed", 0)) == ["unseen"]
+def test_a_new_leader_finds_what_nobody_has_seen_however_much_older_it_is() -> None:
+    """The last one in the status was begun by this service, while no watcher ran."""
+    term = Term(executionId="last", startTime=at(0), status="passed", verdict="Passed")
+    unseen = [execution("unseen", "failed", -300), execution("too", "canceled", -2)]
+    assert term.poll(*unseen, execution("last", "passed", 0)) == ["unseen", "too"]
 
 
 def test_a_new_leader_looks_after_what_still_runs() -> None:
-    last = {"executionId": "last", "startTime": at(0), "status": "passed", "verdict": "Passed"}
-    assert Term(**last).poll(execution("slow", "running", -40), execution("last", "passed", 0)) == ["slow"]
+    term = Term(executionId="last", startTime=at(0), status="passed", verdict="Passed")
+    assert term.poll(execution("slow", "running", -40), execution("last", "passed", 0)) == ["slow"]
 
 
 def test_an_older_one_that_shows_up_later_is_followed_too() -> None:
