@@ -1,6 +1,7 @@
 """The command `experiment-operator`: finds the subcommand, reads its settings, runs it.
 
-Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly, 141 nobody reads what it says (`__main__`).
+Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly, 141 nobody reads what it says (`__main__`). `run` has
+more of them.
 """
 
 from __future__ import annotations
@@ -98,6 +99,24 @@ def _history(chosen: settings.History) -> int:
     return history(chosen)
 
 
+def _run(chosen: settings.Run) -> int:
+    from experiment_operator.commands.run import run  # noqa: PLC0415
+
+    return run(chosen)
+
+
+def _executions(chosen: settings.Executions) -> int:
+    from experiment_operator.commands.executions import executions  # noqa: PLC0415
+
+    return executions(chosen)
+
+
+def _scores(chosen: settings.Scores) -> int:
+    from experiment_operator.commands.scores import scores  # noqa: PLC0415
+
+    return scores(chosen)
+
+
 def _plan(chosen: settings.Plan) -> int:
     from experiment_operator.commands.plan import plan  # noqa: PLC0415
 
@@ -145,6 +164,9 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "worker": (settings.Worker, _serve),
     "api": (settings.Api, _serve),
     "all": (settings.All, _serve),
+    "run": (settings.Run, _run),
+    "executions": (settings.Executions, _executions),
+    "scores": (settings.Scores, _scores),
     "history": (settings.History, _history),
     "plan": (settings.Plan, _plan),
     "why": (settings.Why, _why),

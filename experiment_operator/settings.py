@@ -12,6 +12,7 @@ import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, ValidationInfo, field_validator
@@ -20,6 +21,8 @@ from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, No
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
 from api.http import tls
 from experiments.admission import NeighbourCheck
+from experiments.evaluation import Verdict
+from experiments.executions import Starter
 from experiments.models import LABEL, DnsLabel, DnsName, Url
 from experiments.options import OWN_NAMESPACE, Options, PhaseTemplates
 
@@ -379,9 +382,116 @@ class Plan(Asking):
 
 
 class Why(Asking):
-    """Explain an Experiment: conditions, recent reconciliations, pending changes."""
+    """Explain an Experiment: conditions, recent reconciliations, the last verdict, pending changes."""
 
     name: CliPositionalArg[DnsName]
+
+
+_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
+
+
+def seconds(duration: str) -> int:
+    """Read a duration like `90s`, `10m` or `1h30m`. Raises ValueError where it is none, or zero."""
+    found = _DURATION.fullmatch(duration)
+    hours, minutes, rest = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    if not (total := hours * 3600 + minutes * 60 + rest):
+        raise ValueError("must be a duration like 90s, 10m or 1h30m")
+    return total
+
+
+def _duration(value: str) -> str:
+    seconds(value)
+    return value
+
+
+def _tags(value: Any) -> Any:
+    """Read `commit=1a2b3c4,branch=main`."""
+    pairs = {}
+    for each in _comma_separated(value):
+        key, equals, said = each.partition("=")
+        if not (key and equals):
+            raise ValueError(f"'{each}' must be a name with its value: commit=1a2b3c4")
+        pairs[key] = said
+    return pairs
+
+
+def _replaceable(path: Path) -> Path:
+    """Return where a file can be put, in one step, in the place of what may be there. Tries it."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no file")
+    try:
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}."):
+            return path
+    except OSError as error:
+        raise ValueError(f"no file can be written in {path.parent}: {error.strerror}") from error
+
+
+class Run(Asking):
+    """Run an evaluation and, with --wait, end with its verdict: for pipelines.
+
+    Exit codes: 0 it was started or, with --wait, has passed; 1 it was judged, and failed; 2 a flag is wrong, nothing
+    has begun; 3 it could not be run, followed or judged; 4 it had no verdict in time, and goes on.
+    """
+
+    name: CliPositionalArg[DnsName]
+    wait: Annotated[bool, Field(description="follow it to its end, and end with its verdict")] = False
+    timeout: Annotated[
+        str, AfterValidator(_duration), Field(description="how long all of it may take, like 90s, 10m or 1h30m")
+    ] = "10m"
+    junit: Annotated[
+        Annotated[Path, AfterValidator(_replaceable)] | None,
+        Field(description="file for the scores as JUnit XML, whatever came of it; needs --wait"),
+    ] = None
+    allow_failed: Annotated[
+        int, Field(ge=0, description="how many metrics may fail, where none has an error; needs --wait")
+    ] = 0
+    reason: Annotated[
+        str,
+        Field(
+            max_length=200,
+            pattern=r"^[^\x00-\x1f\x7f-\x9f]*$",
+            description="why, in one line, for those who read the history",
+        ),
+    ] = ""
+    tag: Annotated[
+        dict[str, str],
+        NoDecode,
+        BeforeValidator(_tags),
+        Field(description="tags of the execution in Testkube, like commit=1a2b3c4; may be given again"),
+    ] = {}
+
+    @field_validator("junit", "allow_failed")
+    @classmethod
+    def _needs_wait(cls, value: Any, info: ValidationInfo) -> Any:
+        if value and not info.data.get("wait"):
+            raise ValueError("means nothing without --wait")
+        return value
+
+
+class Executions(Asking):
+    """List an Experiment's evaluations with their verdicts."""
+
+    name: CliPositionalArg[DnsName]
+    limit: Annotated[int, Field(ge=1, le=200, description="how many at most")] = 20
+    verdict: Annotated[Verdict | None, Field(description="only those that were judged so")] = None
+    started_by: Annotated[Starter | None, Field(description="only those that this began")] = None
+
+
+_WHICH = r"^[0-9]{1,9}$|^[A-Za-z0-9][A-Za-z0-9-]{9,62}$"
+
+
+class Scores(Asking):
+    """Show the metrics of an evaluation by scenario, or what has changed since another one."""
+
+    name: CliPositionalArg[DnsName]
+    execution: Annotated[
+        Annotated[str, Field(pattern=_WHICH)] | None,
+        Field(description="its number or ID; else the last that was judged"),
+    ] = None
+    base: Annotated[
+        Annotated[str, Field(pattern=_WHICH)] | None, Field(description="number or ID of the one to compare it with")
+    ] = None
 
 
 class Doctor(Command):

@@ -22,17 +22,26 @@ from experiment_operator.commands.output import Printer
 from experiment_operator.settings import Asking
 from kube.credentials import login
 from kube.errors import KubeError
-from proxies.environment import proxy_for, through
+from proxies.environment import ProxyError, proxy_for, through
 from telemetry.identity import user_agent
 
 _TIMEOUT = httpx.Timeout(30, connect=5)
+_AWAY = {502, 503, 504}
 _BEHIND_PROXY = "X-Experiment-Operator-Authorization"
 
 S = TypeVar("S", bound=Asking)
 
 
 class ApiError(Exception):
-    """The api did not answer as it should. The message is for the person who asked."""
+    """The api did not answer as it should. The message is for the person who asked; `status` that of the answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ApiAwayError(ApiError):
+    """Nobody answers, or not now. To ask again may help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +56,14 @@ class Remote:
         """Return the answer as JSON. Raises ApiError."""
         return await self._ask("GET", path, params={key: value for key, value in query.items() if value is not None})
 
-    async def post(self, path: str, content: bytes) -> Any:
-        return await self._ask("POST", path, content=content)
+    async def post(self, path: str, content: bytes, **headers: str) -> Any:
+        """Return the answer as JSON. Of `headers`, `_` stands for `-`. Raises ApiError."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self._ask("POST", path, content=content, headers=given)
+
+    def url(self, path: str) -> str:
+        """Return where a link of the api leads from here."""
+        return f"{self.http.base_url}".rstrip("/") + path
 
     async def events(self, path: str) -> AsyncIterator[str]:
         """Yield the lines of a stream of server-sent events, keep-alives too, until the server ends it."""
@@ -66,9 +81,10 @@ class Remote:
         try:
             response = await self.http.request(method, f"/api/v1{path}", **more)
         except httpx.TransportError as error:
-            raise ApiError(f"{self.where}: {error or type(error).__name__}") from error
+            raise ApiAwayError(f"{self.where}: {error or type(error).__name__}") from error
         if response.is_error:
-            raise ApiError(_words(response))
+            kind = ApiAwayError if response.status_code in _AWAY else ApiError
+            raise kind(_words(response), response.status_code)
         try:
             return response.json()
         except ValueError:
@@ -147,13 +163,17 @@ def _words(response: httpx.Response) -> str:
     return str(words)
 
 
-def ask(settings: S, answer: Callable[[S, Remote, Printer], Awaitable[int]]) -> int:
-    """Run `answer`. Returns 0; 1 when the api does not answer as it should, or says that a file would not work."""
+def ask(
+    settings: S,
+    answer: Callable[[S, Remote, Printer], Awaitable[int]],
+    fail: Callable[[S, Exception], int] = lambda *_: 1,
+) -> int:
+    """Run `answer`. Returns its exit code or, where the api is not reached or refuses, what `fail` makes of that."""
     try:
         return asyncio.run(_ask(settings, answer))
-    except ApiError as error:
+    except (ApiError, KubeError, ProxyError) as error:
         print(f"experiment-operator: {error}", file=sys.stderr)
-        return 1
+        return fail(settings, error)
     except KeyboardInterrupt:
         return 130
 

@@ -41,3 +41,28 @@ class _Console(Console):
 
 def local_time(time: str) -> datetime:
     return datetime.fromisoformat(time).astimezone()
+
+
+def in_brief(text: str | None, length: int) -> str:
+    """Put a text on one line, and cut it where it is longer."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def score_words(metric: dict[str, Any]) -> str:
+    """Say how a metric was judged, with as many digits as it takes to see that a threshold was missed."""
+    if metric["error"]:
+        return f"could not be judged: {metric['error']}"
+    score, threshold = metric["score"], metric["threshold"]
+    if score is None:
+        return "has no score"
+    shown = f"{score:.2f}"
+    if threshold is not None and score < threshold <= float(shown):
+        shown = repr(score)
+    return shown if threshold is None else f"{shown}, threshold {threshold:g}"
+
+
+def answer_of(step: dict[str, Any]) -> str:
+    """Return what the agent answered at last in a step, or what was said in its place."""
+    said = [turn["content"] for turn in step["turns"] if turn["type"] == "agent" and turn["content"]]
+    return str(step["error"] or (said[-1] if said else ""))

@@ -1,10 +1,11 @@
-"""The command `why`: how an Experiment is, what was done last, and what would be done now."""
+"""The command `why`: how an Experiment is, what was done and evaluated last, and what would be done now."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from experiment_operator.commands.api_client import Remote, ask
+from experiment_operator.commands.executions import print_execution
 from experiment_operator.commands.history import print_run
 from experiment_operator.commands.output import Printer, local_time
 from experiment_operator.commands.plan import print_plan
@@ -16,6 +17,8 @@ def why(settings: Why) -> int:
     return ask(settings, _why)
 
 
+_LOOKED_AT = 10  # executions: more are hardly under way at once
+_CONDITION_SIGNS = {"True": ("✓ ", "green"), "False": ("✗ ", "red")}
 _SAYS_THE_SAME_AS_READY = {"Reconciling", "Stalled"}
 
 
@@ -24,8 +27,9 @@ async def _why(settings: Why, api: Remote, out: Printer) -> int:
     experiment = await api.get(path)
     plan = await api.get(f"{path}/plan")
     runs = (await api.get(f"{path}/reconciliations", limit=3))["items"]
+    evaluations = await _evaluations(api, path)
     if not out.for_people:
-        out.document({"experiment": experiment, "plan": plan, "reconciliations": runs})
+        out.document({"experiment": experiment, "plan": plan, "reconciliations": runs, "executions": evaluations})
         return 0
     colour = "green" if experiment["ready"] else "red"
     state = "Ready" if experiment["ready"] else f"not Ready: {experiment['reason'] or 'nothing was reported yet'}"
@@ -33,7 +37,7 @@ async def _why(settings: Why, api: Remote, out: Printer) -> int:
     for condition in experiment["conditions"]:
         if condition["type"] in _SAYS_THE_SAME_AS_READY:
             continue
-        sign = ("✓ ", "green") if condition["status"] == "True" else ("✗ ", "red")
+        sign = _CONDITION_SIGNS.get(condition["status"], ("? ", "dim"))
         since = (
             f" since {local_time(condition['lastTransitionTime']):%Y-%m-%d %H:%M:%S}"
             if condition["lastTransitionTime"]
@@ -47,9 +51,25 @@ async def _why(settings: Why, api: Remote, out: Printer) -> int:
         out.line("  Temporal remembers nothing of it.")
     elif runs[0]["status"] == "Running":
         _print_failing_steps(await api.get(f"{path}/reconciliations/{runs[0]['runId']}"), out)
+    _print_evaluations(evaluations, out)
     out.line(("What a reconciliation would do now", "bold"))
     print_plan(plan, out)
     return 0
+
+
+async def _evaluations(api: Remote, path: str) -> list[dict[str, Any]]:
+    """Return the newest of those that are judged, and what has begun since, newest first."""
+    found = (await api.get(f"{path}/executions", limit=_LOOKED_AT))["items"]
+    judged = next((number for number, each in enumerate(found) if each["verdict"]), len(found))
+    return list(found[: judged + 1])
+
+
+def _print_evaluations(evaluations: list[dict[str, Any]], out: Printer) -> None:
+    out.line(("What was evaluated last", "bold"))
+    for execution in reversed(evaluations):
+        print_execution(execution, out)
+    if not evaluations:
+        out.line("  Nobody remembers an evaluation of it.")
 
 
 def _print_failing_steps(run: dict[str, Any], out: Printer) -> None:

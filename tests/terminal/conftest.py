@@ -22,6 +22,7 @@ from localcluster import LocalCluster
 from support.clusters import SAMPLES, install_testkube
 from support.polling import until
 from support.processes import COMMAND, Answer, ServiceProcess
+from support.scripted_api import EvaluationsApi, evaluations_api
 
 _PROXY = "/api/v1/namespaces/testbench/services/api:80/proxy"
 
@@ -88,21 +89,21 @@ async def proxy(server: str) -> AsyncIterator[str]:
 @pytest.fixture
 def kubeconfig_with(tmp_path: Path, namespace: str) -> Callable[..., Path]:
     """`kubeconfig_with(url, token)`: a person's, whose current namespace is the test's."""
+    return lambda url, token: _kubeconfig(tmp_path, namespace, url, token)
 
-    def write(url: str, token: str | None) -> Path:
-        path = tmp_path / "kubeconfig"
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": url}}],
-            "users": [{"name": "ann", "user": {"token": token} if token else {}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "ann", "namespace": namespace}}],
-        }
-        path.write_text(yaml.safe_dump(content))
-        return path
 
-    return write
+def _kubeconfig(directory: Path, namespace: str, url: str = "http://127.0.0.1:1", token: str | None = None) -> Path:
+    path = directory / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "users": [{"name": "ann", "user": {"token": token} if token else {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "ann", "namespace": namespace}}],
+    }
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 @pytest.fixture
@@ -116,7 +117,25 @@ def environ(kubeconfig_with: Callable[..., Path], server: str, token: str) -> di
 @pytest.fixture
 def type_(environ: dict[str, str]) -> Callable[..., Awaitable[Answer]]:
     """`await type_("why", "weather")` in that environment, with changes to it as keywords."""
+    return _typed_in(environ)
 
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[EvaluationsApi]:
+    """An api whose executions go as the test says."""
+    async with evaluations_api() as api:
+        yield api
+
+
+@pytest.fixture
+def type_at(scripted: EvaluationsApi, tmp_path: Path) -> Callable[..., Awaitable[Answer]]:
+    """`await type_at("run", "weather")`: at the scripted api, without a cluster."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EXPERIMENT_OPERATOR_")}
+    own = {"EXPERIMENT_OPERATOR_SERVER": scripted.url, "KUBECONFIG": str(_kubeconfig(tmp_path, "team")), "TZ": "UTC"}
+    return _typed_in({**inherited, **own})
+
+
+def _typed_in(environ: dict[str, str]) -> Callable[..., Awaitable[Answer]]:
     async def run(*arguments: str, stdin: str = "", **more: str | None) -> Answer:
         done = await asyncio.to_thread(
             subprocess.run,

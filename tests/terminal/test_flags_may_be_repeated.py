@@ -18,6 +18,7 @@ VALUES = {
     "api_token_audiences": (["a", "b"], ("a", "b")),
     "webhook_hosts": (["a", "b", "c"], ("a", "b", "c")),
     "api_cors_origins": (["https://a", "https://b"], ("https://a", "https://b")),
+    "tag": (["commit=1a2b", "branch=main", "of=a=b"], {"commit": "1a2b", "branch": "main", "of": "a=b"}),
     "log_levels": (["kube=debug", "watcher=error"], {"kube": "debug", "watcher": "error"}),
 }
 
@@ -49,7 +50,7 @@ def test_all_values_of_a_repeated_flag_count(command, field, form):
         "--flag=a --flag=b": [f"{flag}={value}" for value in given],
         "--flag a,b": [flag, ",".join(given)],
     }[form]
-    first = ["experiment.yaml"] if command == "render" else []
+    first = {"render": ["experiment.yaml"], "run": ["weather"]}.get(command, [])
     assert getattr(cli.read_settings(cli._COMMANDS[command][0], [*first, *arguments]), field) == expected
 
 
