@@ -18,7 +18,9 @@ import pytest
 import yaml
 from aiohttp import web
 
+from kube.client import KubeClient
 from localcluster import LocalCluster
+from localcluster.testkube.cluster import ClusterTestkube
 from support.clusters import SAMPLES, install_testkube
 from support.polling import until
 from support.processes import COMMAND, Answer, ServiceProcess
@@ -38,14 +40,20 @@ async def namespace(cluster: LocalCluster) -> str:
 
 
 @pytest.fixture(scope="session")
+async def testkube(kube: KubeClient, namespace: str) -> AsyncIterator[ClusterTestkube]:  # noqa: ARG001
+    """A simulated one, which needs Testkube's namespace and is quicker than any real one."""
+    async with ClusterTestkube(kube, pace=0.05) as simulation:
+        yield simulation
+
+
+@pytest.fixture(scope="session")
 async def server(
-    cluster: LocalCluster,
-    namespace: str,  # noqa: ARG001
-    tmp_path_factory: pytest.TempPathFactory,
+    cluster: LocalCluster, testkube: ClusterTestkube, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
     """URL of the api of a service that runs; it asks Kubernetes who may do what."""
     log = tmp_path_factory.mktemp("terminal") / "service.log"
-    process = await ServiceProcess.start("all", log, {**cluster.env(), "TEMPORAL_CONFIG_FILE": os.devnull})
+    own = {"TEMPORAL_CONFIG_FILE": os.devnull, "TESTKUBE_API_URL": testkube.url}
+    process = await ServiceProcess.start("all", log, {**cluster.env(), **own})
     url = f"http://127.0.0.1:{(await process.event('api listens'))['port']}"
     async with httpx.AsyncClient(trust_env=False) as http:
         await until(lambda: http.get(f"{url}/readyz"), lambda answer: answer.is_success)

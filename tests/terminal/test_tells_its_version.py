@@ -59,6 +59,8 @@ async def test_a_process_says_its_role(environ, listener, kubeconfig_with, clust
         (["doctor", "--role=worker"], "doctor"),
         (["history", "weather"], "history"),
         (["why", "weather"], "why"),
+        (["executions", "weather"], "executions"),
+        (["scores", "weather"], "scores"),
         (["migrate-from-go-operator", "--dry-run"], "migrate-from-go-operator"),
     ],
 )
