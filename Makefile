@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadsco
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: tools ## Watch an Experiment live: apply, drift, repair, deletion, history
+demo: tools ## Watch an Experiment live: apply, repair, evaluations, deletion, history
 	@$(BIN)/experiment-operator demo
 
 dev: tools ## Run cluster and service on this machine until Ctrl-C

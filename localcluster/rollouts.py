@@ -69,6 +69,14 @@ def is_rolled_out(deployment: Object) -> bool:
     return is_observed(deployment) and any(each.get("reason") == FINISHED_ROLLOUT for each in conditions)
 
 
+def rolled_out_at(deployment: Object) -> datetime:
+    """Return when its last rollout ended. Raises ValueError where none has."""
+    for each in (deployment.get("status") or {}).get("conditions") or ():
+        if each.get("reason") == FINISHED_ROLLOUT:
+            return datetime.fromisoformat(each["lastUpdateTime"])
+    raise ValueError(f"{deployment['metadata']['name']} is being rolled out")
+
+
 def status_of(deployment: Object, reason: str, now: datetime) -> Object:
     """Return what the controller would write: a rollout under way, or its end. The old pods serve until then."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,8 @@
 """The command `demo`: the life of one Experiment on a cluster of its own, told by the kubectl commands that lead it.
 
 Every command is run as it is printed, by the real kubectl against a real API server; the service is a process that
-knows nothing of this. Each ✓ is something that was asked of the cluster or of the REST API. The first that does not
-hold ends the demo.
+knows nothing of this. Testkube is a simulation, which makes up how the agent does. Each ✓ is something that was asked
+of the cluster or of the REST API. The first that does not hold ends the demo.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import httpx
 import yaml
 
 from experiment_operator.local.stack import (
+    AGENT,
     AGENT_URL,
     NAMESPACE,
     SAMPLE,
@@ -31,14 +33,18 @@ from experiment_operator.local.stack import (
     run,
     running_stack,
 )
+from experiments.conditions import ExecutionConditionType
 from experiments.names import MANAGED_BY, MANAGER, placement
 from experiments.options import Options
 from kube.objects import Object, ObjectRef
 from localcluster.errors import KubectlError
+from localcluster.rollouts import rolled_out_at
 
 _NAME = "weather"
 _CHILDREN = placement(NAMESPACE, _NAME, Options(testkube_namespace=TESTKUBE_NAMESPACE))
 _KINDS = "configmaps,testworkflows,testtriggers"
+_SAME, _WORSE = f"{AGENT}:0.2.0", f"{AGENT}:0.3.0"
+_TTL_SECONDS = 10
 _PHASES = ["run-template", "evaluate-template", "publish-template", "visualize-template"]
 _DATASET = {"s3": {"bucket": "datasets", "key": "weather/regression.json"}}
 _HISTORY = f"/api/v1/namespaces/{NAMESPACE}/experiments/{_NAME}/reconciliations"
@@ -73,6 +79,9 @@ class _DemoSteps:
         await self._apply()
         await self._look_at_the_children()
         await self._edit_a_child()
+        await self._roll_out_the_agent()
+        await self._roll_out_a_worse_one()
+        await self._gate_a_pipeline()
         await self._disable_the_trigger()
         await self._plan_a_dataset()
         await self._switch_to_a_dataset()
@@ -121,6 +130,30 @@ class _DemoSteps:
         await holds("the TestWorkflow is as it was before", self._workflow, before)
         await self._look(_CHILDREN.test_workflow, "{.spec.use[*].name}")
         await self._ran("TestWorkflow edited by kubectl-patch")
+
+    async def _roll_out_the_agent(self) -> None:
+        _title("The agent is rolled out anew, and evaluated once it is there (Testkube and scores are simulated)")
+        await self._roll_out(_SAME)
+        await self._evaluated(1, "Trigger", "Passed")
+        await self._kubectl("get", "-n", NAMESPACE, "exp")
+        await self._operator("executions", "-n", NAMESPACE, _NAME)
+
+    async def _roll_out_a_worse_one(self) -> None:
+        _title("A rollout that answers worse fails, and the scores say where")
+        # Until then the trigger takes the end of the rollout before for the one it waits for: it looks at the age.
+        await holds("the rollout before is history", self._is_history, True)
+        await self._roll_out(_WORSE)
+        await self._evaluated(2, "Trigger", "Failed")
+        await self._kubectl("get", "-n", NAMESPACE, "exp")
+        compared = await self._operator("scores", "-n", NAMESPACE, _NAME, "--base", "1")
+        if "→ failed" not in compared:
+            raise StackError(f"the scores do not say what got worse:\n{compared}")
+
+    async def _gate_a_pipeline(self) -> None:
+        _title("A pipeline runs an evaluation, waits for it, and is held up by its verdict")
+        await self._operator("run", "-n", NAMESPACE, _NAME, "--wait", "--timeout", "30s", code=1)
+        _tick("it ended with exit code 1")
+        await self._evaluated(3, "Service", "Failed")
 
     async def _disable_the_trigger(self) -> None:
         _title("The trigger is disabled, and goes")
@@ -182,8 +215,8 @@ class _DemoSteps:
             return str(error).removeprefix(f"kubectl {' '.join(args)}: ")
         return ""
 
-    async def _operator(self, *args: str) -> str:
-        """Run this very command, print it and its answer, and return the answer."""
+    async def _operator(self, *args: str, code: int = 0) -> str:
+        """Run this very command, print it and its answer, and return the answer. It has to end with this exit code."""
         _command("experiment-operator", *args, "--server", str(self._http.base_url))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "experiment_operator", *args),
@@ -193,7 +226,7 @@ class _DemoSteps:
         )
         answer = (await process.communicate())[0].decode()
         print("\n".join(f"  {line}" for line in answer.rstrip().splitlines()))
-        if process.returncode:
+        if process.returncode != code:
             raise StackError(f"experiment-operator {args[0]} ended with {process.returncode}")
         return answer
 
@@ -205,11 +238,32 @@ class _DemoSteps:
         await self._kubectl("patch", "-n", namespace, kind, name, "--type=merge", "-p", json.dumps(patch))
 
     async def _is_ready(self, generation: int, **more: str) -> None:
-        """Check that the status speaks of this generation, knows the agent's URL, and has every condition true."""
+        """Check that the status speaks of this generation, knows the agent's URL, and that all is as it should be."""
         reasons = {"AgentResolved": "AgentReady", "WorkflowReady": "Applied", **more, "Ready": "Reconciled"}
         expected: dict[str, Any] = {"observedGeneration": generation, "agentUrl": AGENT_URL}
         expected |= {kind: f"True {reason}" for kind, reason in reasons.items()}
         await holds(f"the status of generation {generation} says {', '.join(reasons)}", self._status, expected)
+
+    async def _roll_out(self, image: str) -> None:
+        """Roll the agent out, and return when the rollout is over."""
+        await self._kubectl("set", "image", "-n", NAMESPACE, f"deployment/{AGENT}", f"{AGENT}={image}")
+        limit = f"--timeout={_TIMEOUT_SECONDS}s"
+        await self._kubectl("rollout", "status", "-n", NAMESPACE, f"deployment/{AGENT}", limit)
+
+    async def _is_history(self) -> bool:
+        deployment = await self._get("-n", NAMESPACE, "deployment", AGENT)
+        return (datetime.now(UTC) - rolled_out_at(deployment)).total_seconds() > _TTL_SECONDS + 1
+
+    async def _evaluated(self, number: int, started_by: str, verdict: str) -> None:
+        """Check that the execution of this number was the last, that it has ended, and who started it."""
+
+        async def last() -> tuple[int, str, str]:
+            status = (await self._get("-n", NAMESPACE, "exp", _NAME)).get("status", {})
+            found = status.get("lastExecution", {})
+            return found.get("executionNumber", 0), found.get("startedBy", ""), found.get("verdict", "")
+
+        by = {"Trigger": "by the trigger", "Service": "by request"}[started_by]
+        await holds(f"execution {number}, started {by}: {verdict}", last, (number, started_by, verdict))
 
     async def _ran(self, reason: str, *, outcome: str = "Reconciled") -> None:
         """Check that there was one more run, for this reason, and that it has ended."""
@@ -233,7 +287,8 @@ class _DemoSteps:
 
     async def _status(self) -> dict[str, Any]:
         status = (await self._get("-n", NAMESPACE, "exp", _NAME)).get("status", {})
-        said = {c["type"]: f"{c['status']} {c['reason']}" for c in status.get("conditions", ())}
+        conditions = [each for each in status.get("conditions", ()) if each["type"] not in set(ExecutionConditionType)]
+        said = {each["type"]: f"{each['status']} {each['reason']}" for each in conditions}
         return {key: status.get(key) for key in ("observedGeneration", "agentUrl")} | said
 
     async def _children(self) -> list[str]:
