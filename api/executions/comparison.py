@@ -18,10 +18,10 @@ from experiments.evaluation import Change, MetricScore, compare
 
 _MAX_DIGITS = 9  # of a number: what has more is an id
 
-Which = Annotated[
-    str | None,
-    Query(pattern="^[0-9A-Za-z][-0-9A-Za-z]{0,63}$", description="An `executionId`, or an `executionNumber`."),
-]
+_PATTERN = "^[0-9A-Za-z][-0-9A-Za-z]{0,63}$"
+_EITHER = "by `executionId` or `executionNumber`."
+Base = Annotated[str | None, Query(pattern=_PATTERN, description=f"The one to compare with, {_EITHER}", examples=["1"])]
+Head = Annotated[str | None, Query(pattern=_PATTERN, description=f"The one to compare, {_EITHER}", examples=["2"])]
 
 
 async def comparison(sources: Sources, base: str | None, head: str | None, beside: Beside) -> Comparison:

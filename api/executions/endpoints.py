@@ -15,7 +15,7 @@ from api.auth.dependencies import MayGet, MayUpdate
 from api.dependencies import AppState, State, require_experiment
 from api.executions import requests
 from api.executions.artifacts import ArtifactPath, ArtifactResponse, artifact_file, listed
-from api.executions.comparison import Which, comparison
+from api.executions.comparison import Base, Head, comparison
 from api.executions.details import describe, find
 from api.executions.pages import ExecutionQuery, page
 from api.executions.requests import IdempotencyKey
@@ -85,7 +85,7 @@ async def list_executions(
     responses=conditional() | documented(401, 403, 404, 422, 503),
 )
 async def compare_executions(
-    request: Request, namespace: Namespace, name: Name, state: State, *, base: Which = None, head: Which = None
+    request: Request, namespace: Namespace, name: Name, state: State, *, base: Base = None, head: Head = None
 ) -> Response:
     return answer(request, await comparison(Sources.of(state, namespace, name), base, head, state.beside))
 
@@ -127,7 +127,7 @@ async def list_artifacts(
     dependencies=[MayGet],
     response_class=Response,
     responses={
-        200: {"description": "The file.", "content": {"application/json": {}, "application/octet-stream": {}}},
+        200: {"description": "The file.", "content": {"*/*": {"schema": {}}}},
         **documented(401, 403, 404, _TOO_LARGE, 422, _NOT_CONFIGURED, 503),
     },
 )

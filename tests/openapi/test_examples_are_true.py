@@ -14,7 +14,7 @@ import yaml
 
 _PROBLEM = "application/problem+json"
 # What is in these is the user's, or depends on what has happened.
-_FREE = {"spec", "labels", "counts"}
+_FREE = {"spec", "labels", "counts", "byMetric", "tags", "args"}
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def test_every_operation_is_described(operations):
             missing += [] if shown and parameter["description"] else [f"{each}: {parameter['name']}"]
     assert missing == []
     ids = [each.content["operationId"] for each in operations]
-    assert len(ids) == len(set(ids)) >= 14
+    assert len(ids) == len(set(ids)) >= 22
 
 
 def test_every_answer_has_an_example_that_its_schema_allows(document, operations, examples):
@@ -71,10 +71,12 @@ async def test_every_answer_is_like_its_example(operations, call, examples):
     different = []
     for each in operations:
         # Without `wait`, what a POST asks for is still to be done.
-        options = {"params": {"wait": "30s"}} if each.content["operationId"] == "reconcile" else {}
-        for media, content in each.content["responses"]["200"]["content"].items():
+        waits = each.content["operationId"] in {"reconcile", "execute"}
+        options = {"params": {"wait": "30s"}} if waits else {}
+        for media, content in each.success["content"].items():
             answer = await call(each, headers={"Accept": media}, **options)
-            assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, media), str(each)
+            assert answer.status_code == (200 if "200" in each.content["responses"] else 202), str(each)
+            assert media in {answer.headers["content-type"].split(";")[0], "*/*"}, str(each)
             for example in examples(content):
                 different += _differences(_read(media, example), _read(media, answer.text), str(each))
     assert different == []
@@ -107,7 +109,8 @@ async def test_every_problem_is_like_its_example(api, operations):
                 example, said = answer["content"][_PROBLEM]["example"], real.get(status, real["404"]).json()
                 assert example["status"] == int(status)
                 assert _differences(example, said, str(each)) == []
-                assert status not in real or example["type"] == said["type"]
+                # There are several of this one.
+                assert status not in real or status == "409" or example["type"] == said["type"]
 
 
 def _read(media: str, body: Any) -> Any:

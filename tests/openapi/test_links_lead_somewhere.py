@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-_PATH = re.compile(r"/namespaces/(?P<namespace>[^/]+)/experiments/(?P<name>[^/]+)")
+_PATH = re.compile(r"/namespaces/(?P<namespace>[^/]+)/experiments/(?P<name>[^/]+)(/executions/(?P<execution>[^/]+))?")
 
 
 async def test_every_link_can_be_followed(api, operations, resolve, call):

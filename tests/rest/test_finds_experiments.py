@@ -91,6 +91,17 @@ async def test_a_bad_selector_is_said_in_a_sentence(api, cluster, namespace, sel
     assert answer.json()["detail"].startswith(f"query.labelSelector: {sentence}")
 
 
+async def test_filters_by_how_the_agent_did_last(api, four, kube, caches, namespace):
+    assert await names(api, four, verdict="Failed") == []
+    for name, verdict in {"clouds": "Failed", "headlines": "Passed", "rain": None}.items():
+        last = {"executionId": "1", "status": "passed", **({"verdict": verdict} if verdict else {})}
+        ref = ObjectRef(EXPERIMENT, namespace, name)
+        await kube.merge_patch(ref, {"status": {"lastExecution": last}}, subresource="status")
+        await until(lambda ref=ref: "lastExecution" in caches.get(ref).get("status", {}))
+    assert await names(api, four, verdict="Failed") == ["clouds"]
+    assert await names(api, four, verdict="Passed", q="head") == ["headlines"]
+
+
 async def test_filters_by_readiness_reason_agent_and_text(api, four, namespace):
     assert await names(api, four, ready="true") == ["clouds"]
     assert await names(api, four, ready="false") == ["headlines", "rain", "unlabelled"]
@@ -105,7 +116,9 @@ async def test_filters_by_readiness_reason_agent_and_text(api, four, namespace):
     assert await names(api, four, ready="false", agent="weather-agent", labelSelector="team") == ["rain"]
 
 
-@pytest.mark.parametrize("query", [{"reason": "Sunshine"}, {"sort": "colour"}, {"ready": "maybe"}, {"redy": "true"}])
+@pytest.mark.parametrize(
+    "query", [{"reason": "Sunshine"}, {"sort": "colour"}, {"ready": "maybe"}, {"verdict": "failed"}, {"redy": "true"}]
+)
 async def test_a_filter_that_is_not_understood_is_refused_rather_than_ignored(api, query):
     answer = await api.get("/api/v1/experiments", params=query)
     assert answer.status_code == 422

@@ -11,6 +11,7 @@ from kube.objects import Source, ref_of
 from support.polling import until
 
 _RUN = str(uuid4())
+_EXECUTION = "6b07730dbe3694f655a52ea0"
 _STATUS = {
     "observedGeneration": 1,
     "agentUrl": "http://weather-agent.default.svc.cluster.local:8000",
@@ -36,6 +37,17 @@ _STATUS = {
         {"apiVersion": "v1", "kind": "ConfigMap", "name": "weather-experiment", "namespace": "testkube", "uid": "4d"}
     ],
     "lastReconciliation": {"workflowId": "experiment/a/b/c", "runId": _RUN, "time": "2026-11-23T10:00:00Z"},
+    "lastExecution": {
+        "executionId": _EXECUTION,
+        "executionNumber": 3,
+        "startTime": "2026-11-23T10:05:00Z",
+        "endTime": "2026-11-23T10:05:16Z",
+        "status": "passed",
+        "startedBy": "Trigger",
+        "verdict": "Failed",
+        "metrics": {"total": 20, "passed": 17, "failed": 3, "errored": 0},
+        "summary": "Failed 17/20",
+    },
 }
 
 
@@ -75,11 +87,15 @@ async def test_shows_spec_status_and_where_to_read_on(api, create, namespace):
     assert shown["stale"] is None
     assert shown["generatedResources"] == _STATUS["generatedResources"]
     assert shown["lastReconciliation"]["runId"] == _RUN
+    assert shown["lastExecution"] == _STATUS["lastExecution"]
     itself = f"/api/v1/namespaces/{namespace}/experiments/weather"
     assert shown["links"] == {
         "self": itself,
         "reconciliations": f"{itself}/reconciliations",
         "lastReconciliation": f"{itself}/reconciliations/{_RUN}",
+        "executions": f"{itself}/executions",
+        "lastExecution": f"{itself}/executions/{_EXECUTION}",
+        "timeline": f"{itself}/timeline",
         "plan": f"{itself}/plan",
         "manifests": f"{itself}/manifests",
         "events": f"{itself}/events",
@@ -93,6 +109,7 @@ async def test_an_experiment_that_nobody_has_looked_at_is_not_ready(api, create,
     assert (shown["ready"], shown["reason"], shown["conditions"]) == (False, None, [])
     assert shown["agentUrlFrom"] is None
     assert shown["links"]["lastReconciliation"] is None
+    assert (shown["lastExecution"], shown["links"]["lastExecution"]) == (None, None)
     assert shown["links"]["temporal"] is None
 
 

@@ -56,6 +56,18 @@ async def test_tells_what_is_added_changed_and_deleted(live, create, change, rem
         assert reasons == [None, "TemplateMissing", "GatewayMissing", "GatewayMissing"]
 
 
+async def test_tells_how_the_agent_did(live, create, kube, namespace):
+    await create("weather")
+    async with follow(live, "/events") as stream:
+        await until(synced(stream))
+        last = {"executionId": "1", "status": "passed", "verdict": "Failed", "summary": "Failed 17/20"}
+        ref = ObjectRef(EXPERIMENT, namespace, "weather")
+        await kube.merge_patch(ref, {"status": {"lastExecution": last}}, subresource="status")
+        await until(lambda: "changed" in stream.of(namespace, "weather"))
+    changed = [e["data"] for e in stream.events if e["event"] == "changed" and e["data"]["namespace"] == namespace]
+    assert changed[-1]["lastExecution"]["summary"] == "Failed 17/20"
+
+
 async def test_what_no_list_shows_is_no_news(live, create, change, kube, caches, namespace):
     await create("weather")
     ref = ObjectRef(EXPERIMENT, namespace, "weather")
