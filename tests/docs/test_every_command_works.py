@@ -64,9 +64,11 @@ _STACK = """
 set -a; . .local/env; set +a
 export PATH="$PWD/.venv/bin:$PATH" EXPERIMENT_OPERATOR_SERVER=$API_URL
 """
+_AT_HOME = f"{_STACK} kubectl config set-context --current --namespace=sample-agents"
 BEFORE = {
     "README.md": 'export PATH="$PWD/.venv/bin:$PATH"',
-    "docs/conditions.md": f"{_STACK} kubectl config set-context --current --namespace=sample-agents",
+    "docs/conditions.md": _AT_HOME,
+    "docs/evaluations.md": _AT_HOME,
     "docs/getting-started.md": "",
     "docs/operations.md": f"{_STACK} kubectl apply -k deploy/base",
     "docs/rest.md": f"""{_STACK} API=$API_URL
