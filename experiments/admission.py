@@ -27,7 +27,7 @@ from experiments.models import ExperimentSpec
 from experiments.plan import Plan, check_name, plan
 from experiments.schedule import shortest_pause
 from experiments.snapshot import Snapshot, Subject
-from experiments.warnings import FieldMessage, metrics
+from experiments.warnings import FieldFinding, metrics
 from kube.objects import Object
 
 NeighbourCheck = Literal["refuse", "warn"]
@@ -62,8 +62,8 @@ class Review:
     Nothing else is known of that: where it is mended, other problems show that may have been there before.
     """
 
-    problems: tuple[FieldMessage, ...] = ()
-    warnings: tuple[FieldMessage, ...] = ()
+    problems: tuple[FieldFinding, ...] = ()
+    warnings: tuple[FieldFinding, ...] = ()
     unread: bool = False
 
     def since(self, before: Review) -> Review:
@@ -83,8 +83,8 @@ def review(snapshot: Snapshot, *, neighbour_check: NeighbourCheck = "refuse") ->
     spec, snapshot = subject.spec, replace(snapshot, subject=subject)
     if spec is None:
         return Review(tuple(_finding("spec", line) for line in subject.errors), unread=True)
-    problems: list[FieldMessage] = []
-    warnings: list[FieldMessage] = []
+    problems: list[FieldFinding] = []
+    warnings: list[FieldFinding] = []
     about_neighbours = problems if neighbour_check == "refuse" else warnings
     made = plan(snapshot)
     for problem in _problems(made, spec):
@@ -97,12 +97,12 @@ def review(snapshot: Snapshot, *, neighbour_check: NeighbourCheck = "refuse") ->
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(warnings)))
 
 
-def _finding(path: str, sentence: str, fault: str = "") -> FieldMessage:
+def _finding(path: str, sentence: str, fault: str = "") -> FieldFinding:
     """Take the path from the sentence, where that begins with one."""
     found, colon, rest = sentence.partition(": ")
     if colon and found.startswith(("spec", "metadata")) and " " not in found:
         path, sentence = found, rest
-    return FieldMessage(path, sentence, fault)
+    return FieldFinding(path, sentence, fault)
 
 
 def _problems(made: Plan, spec: ExperimentSpec) -> Iterator[Problem]:
@@ -117,30 +117,30 @@ def _problems(made: Plan, spec: ExperimentSpec) -> Iterator[Problem]:
             yield problem
 
 
-def _review_agent(snapshot: Snapshot, missing: list[FieldMessage], warnings: list[FieldMessage]) -> None:
+def _review_agent(snapshot: Snapshot, missing: list[FieldFinding], warnings: list[FieldFinding]) -> None:
     try:
         agent = resolve.agent_url(snapshot)
     except Problem:
         return  # the plan has it
     if agent.reason == "AgentNotFound":
-        missing.append(FieldMessage("spec.agentRef", f"{snapshot.subject.agent} does not exist."))
+        missing.append(FieldFinding("spec.agentRef", f"{snapshot.subject.agent} does not exist."))
     elif agent.reason in {"AgentNotReady", "AgentSpec"}:
-        warnings.append(FieldMessage("spec.agentRef", agent.message))
+        warnings.append(FieldFinding("spec.agentRef", agent.message))
 
 
-def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[FieldMessage]:
+def _warnings(subject: Subject, spec: ExperimentSpec) -> Iterator[FieldFinding]:
     if (undecided := [each for each in metrics(spec) if each.threshold is None]) and not _default_is_chosen(
         subject, spec
     ):
         what = ", ".join(dict.fromkeys(metric.metric_name for metric in undecided))
         words = f"some metrics have no threshold ({what}), and none is set for all: {spec.default_threshold} is used."
-        yield FieldMessage("spec.defaultThreshold", words)
+        yield FieldFinding("spec.defaultThreshold", words)
     if spec.trigger and spec.wants_trigger and spec.trigger.event in _ALSO_BY_SCALING:
         vain = ", and then waits in vain for a rollout" if spec.trigger.wait_for_rollout.enabled else ""
         words = f"{spec.trigger.event} also fires when the Deployment is scaled{vain}"
-        yield FieldMessage("spec.trigger.event", f"{words}; deployment-image-update fires on a new image only.")
+        yield FieldFinding("spec.trigger.event", f"{words}; deployment-image-update fires on a new image only.")
     if spec.schedule and (pause := shortest_pause(spec.schedule)) < _SHORT_PAUSE_MINUTES:
-        yield FieldMessage("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
+        yield FieldFinding("spec.schedule.cron", f"evaluates the agent again after {pause} min.")
 
 
 def _default_is_chosen(subject: Subject, spec: ExperimentSpec) -> bool:

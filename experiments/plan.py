@@ -33,7 +33,7 @@ from experiments.names import APPLIED, CHILD_KINDS, CHILD_SUFFIXES, FINALIZER, i
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from experiments.schedule import check_schedule
 from experiments.snapshot import Snapshot
-from experiments.warnings import FieldMessage, trigger_warnings, workflow_warnings
+from experiments.warnings import FieldFinding, trigger_warnings, workflow_warnings
 from kube.objects import CONFIG_MAP, Object, ObjectRef, Resource, ref_of
 
 _P = ParamSpec("_P")
@@ -127,7 +127,7 @@ class Plan:
     actions: tuple[Action, ...] = ()
     report: Report | None = None
     problems: tuple[Problem, ...] = ()
-    warnings: tuple[FieldMessage, ...] = ()
+    warnings: tuple[FieldFinding, ...] = ()
     unfilled: tuple[str, ...] = ()
     inputs: manifests.Inputs | None = field(default=None, repr=False)
     manifests: tuple[Object, ...] = field(default=(), repr=False)
@@ -297,7 +297,7 @@ class _Planner:
         self.placement = snapshot.subject.placement
         self.actions: list[Action] = []
         self.problems: dict[ConditionType, list[Problem]] = {kind: [] for kind in ConditionType}
-        self.warnings: dict[ConditionType, list[FieldMessage]] = {
+        self.warnings: dict[ConditionType, list[FieldFinding]] = {
             ConditionType.WORKFLOW_READY: list(workflow_warnings(snapshot, spec)),
             ConditionType.TRIGGER_READY: list(trigger_warnings(snapshot, spec)),
         }

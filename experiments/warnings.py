@@ -17,7 +17,7 @@ from experiments.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class FieldMessage:
+class FieldFinding:
     """`path` is written as kubectl writes it, like `spec.scenarios[0].name`."""
 
     path: str
@@ -29,30 +29,30 @@ class FieldMessage:
         return f"{self.path}: {self.sentence}"
 
 
-def workflow_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldMessage]:
+def workflow_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldFinding]:
     """Yield what an execution of the TestWorkflow will stumble over."""
     if spec.dataset and spec.dataset.s3 and not spec.dataset.s3.key.lower().endswith(".json"):
-        yield FieldMessage("spec.dataset.s3.key", "the setup phase fetches no key that does not end in .json.")
+        yield FieldFinding("spec.dataset.s3.key", "the setup phase fetches no key that does not end in .json.")
     if not (spec.judge_model or resolve.template_default(snapshot, "model")) and (judged := list(metrics(spec))):
         names = ", ".join(dict.fromkeys(metric.metric_name for metric in judged))
         words = f"no model is named, without which the evaluate phase lets every metric fail: {names}."
-        yield FieldMessage("spec.llmAsAJudgeModel", words)
+        yield FieldFinding("spec.llmAsAJudgeModel", words)
     if deaf := _without_judge(snapshot, spec):
         said = "neither an AiGateway nor OPENAI_BASE_URL says where the judge is"
         words = f"{said}, and {', '.join(deaf)} has no address of its own: every metric fails."
-        yield FieldMessage("spec.aiGatewayRef", words)
+        yield FieldFinding("spec.aiGatewayRef", words)
     for i, variable in enumerate(spec.env or ()):
         if lost := _lost(snapshot, variable):
-            yield FieldMessage(f"spec.env[{i}]", lost)
+            yield FieldFinding(f"spec.env[{i}]", lost)
     if spec.deletion_policy == "Orphan" and spec.inline:
         words = (
             "with Orphan, an execution whose pod has not started when the Experiment is deleted waits for its "
             "ConfigMap for ever."
         )
-        yield FieldMessage("spec.deletionPolicy", words)
+        yield FieldFinding("spec.deletionPolicy", words)
 
 
-def trigger_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldMessage]:
+def trigger_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[FieldFinding]:
     """Yield what the TestTrigger does that its author may not expect."""
     if spec.trigger is None or not spec.wants_trigger:
         return
@@ -60,13 +60,13 @@ def trigger_warnings(snapshot: Snapshot, spec: ExperimentSpec) -> Iterator[Field
         words = (
             f"Testkube has no such event of a Deployment: {event} is taken for modified, as upstream takes every event."
         )
-        yield FieldMessage("spec.trigger.event", words)
+        yield FieldFinding("spec.trigger.event", words)
     if spec.forbids_concurrency and snapshot.rivals:
         words = (
             f"with Forbid, an event during a run does not reach the other triggers of the agent's Deployment: "
             f"{snapshot.rivals[0]} is one."
         )
-        yield FieldMessage("spec.trigger.concurrencyPolicy", words)
+        yield FieldFinding("spec.trigger.concurrencyPolicy", words)
 
 
 def metrics(spec: ExperimentSpec) -> Iterator[Metric]:

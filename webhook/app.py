@@ -30,7 +30,7 @@ from experiments.models import Part, sentences
 from experiments.options import Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Snapshot, Subject
-from experiments.warnings import FieldMessage
+from experiments.warnings import FieldFinding
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
@@ -46,7 +46,7 @@ _MAX_WARNING_LENGTH = 256
 _MAX_WARNINGS = 16
 _NOTHING: Mapping[ObjectRef, Object] = MappingProxyType({})
 _NO_REVIEW = "No AdmissionReview of an Experiment"
-_UNCHECKED = FieldMessage(
+_UNCHECKED = FieldFinding(
     "spec",
     "only its own rules were checked; this service has just started and does not know the Agents, AiGateways, "
     "templates and names in use yet.",
@@ -200,11 +200,11 @@ def _answer(asked: AdmissionRequest, said: Review) -> Response:
     return Response(json.dumps(answer), media_type="application/json")
 
 
-def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
+def _status(name: str, problems: tuple[FieldFinding, ...]) -> dict[str, Any]:
     """Refuse as the API server does what the CRD forbids: kubectl prints a 422's causes as a list, field by field."""
     shown, more = problems[:_MAX_CAUSES], len(problems) - _MAX_CAUSES
     if more > 0:
-        shown = (*shown, FieldMessage("spec", f"{more} more problems."))
+        shown = (*shown, FieldFinding("spec", f"{more} more problems."))
     causes = [{"reason": "FieldValueInvalid", "field": each.path, "message": each.sentence} for each in shown]
     return {
         "status": "Failure",
@@ -215,7 +215,7 @@ def _status(name: str, problems: tuple[FieldMessage, ...]) -> dict[str, Any]:
     }
 
 
-def _warning(found: FieldMessage) -> str:
+def _warning(found: FieldFinding) -> str:
     """Put a warning on one line: the API server leaves out one that has control characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(found)).split())
     return text if len(text) <= _MAX_WARNING_LENGTH else f"{text[: _MAX_WARNING_LENGTH - 1]}…"
