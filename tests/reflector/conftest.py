@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import pytest
-from aiohttp import web
 from kubernetes_asyncio.client import Configuration
 
 from kube.caches import Caches
@@ -41,16 +40,8 @@ def _watching(default_client: KubeClient, told: Told) -> Watching:
 
 @pytest.fixture
 async def api() -> AsyncIterator[FakeApi]:
-    fake = FakeApi()
-    app = web.Application()
-    app.router.add_get("/{path:.*}", fake.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    fake.closing.set()
-    await runner.cleanup()
+    async with FakeApi() as fake:
+        yield fake
 
 
 @pytest.fixture

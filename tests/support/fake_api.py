@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from aiohttp import web
 
@@ -26,6 +26,19 @@ class FakeApi:
         self.list_queries: list[dict[str, str]] = []
         self.watch_queries: list[dict[str, str]] = []
         self.times: list[float] = []
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self.answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closing.set()
+        await self._runner.cleanup()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         is_watch = "watch" in request.query
