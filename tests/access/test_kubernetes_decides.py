@@ -42,8 +42,9 @@ def status_of(api):
     async def ask(route, namespace, headers=None):
         method, path = route.split(" ")
         values = {"namespace": namespace, "name": "weather", "run_id": "7e0a6d4c-51c4-4f0a-9b5a-0a1f0f3d5a11"}
+        values |= {"execution": "6b07730dbe3694f655a52ea0", "path": "data.json"}
         json = {} if method == "POST" else None
-        async with api.stream(method, path.format(**values), headers=headers, json=json) as answer:
+        async with api.stream(method, path.replace(":path", "").format(**values), headers=headers, json=json) as answer:
             return answer.status_code
 
     return ask
