@@ -52,6 +52,12 @@ NOT_RUN = {
     ("docs/rest.md", "curl -s $API/api/v1/namespaces/default/experiments/weather/reconciliations/"): (
         "names a run that was; tests/rest shows the steps of one"
     ),
+    ("docs/rest.md", "curl -s $API/api/v1/namespaces/default/experiments/weather/executions/6b"): (
+        "names an execution that was; tests/executions shows one, and what it left"
+    ),
+    ("docs/rest.md", "curl -s -X POST $API/api/v1/namespaces/default/experiments/weather/executions/6b"): (
+        "names an execution that was; tests/executions aborts one"
+    ),
     ("docs/rest.md", 'curl -s -i "$API/api/v1/namespaces/default/experiments/weather/reconciliations?limit=500'): (
         "is refused, as the page shows; tests/rest has refusals"
     ),
