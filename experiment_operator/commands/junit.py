@@ -61,7 +61,7 @@ def _of_all(execution: dict[str, Any], failure: str, kinds: set[Kind]) -> _Case 
         failure or str(execution.get("message") or execution.get("error") or ""),
     )
     if verdict == "Passed" and not failure:
-        return None
+        return None if kinds else _Case(_EVALUATION, "passed")
     if verdict == "Failed" and not failure:
         return None if "failure" in kinds else _Case(_EVALUATION, "failure", message)
     return None if "error" in kinds and not failure else _Case(_EVALUATION, "error", message)

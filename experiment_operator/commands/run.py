@@ -39,11 +39,9 @@ def run(settings: Run) -> int:
 
 
 def _not_judged(settings: Run, error: Exception) -> int:
-    if isinstance(error, ApiError) and error.status == 422:
-        return _WRONG
     named = f"{settings.namespace}/{settings.name}" if settings.namespace else settings.name
     _write_junit(settings.junit, junit(named, None, str(error)))
-    return _NOT_JUDGED
+    return _WRONG if isinstance(error, ApiError) and error.status == 422 else _NOT_JUDGED
 
 
 async def _run(settings: Run, api: Remote, out: Printer) -> int:
@@ -57,10 +55,11 @@ async def _run(settings: Run, api: Remote, out: Printer) -> int:
     if settings.wait:
         execution, in_time = await _follow(execution, api, f"{path}/{execution['executionId']}", deadline, out)
         late = "" if in_time else f"{named} has no verdict after {settings.timeout}, and goes on."
+        # Before anything is printed, which may find that nobody reads on.
+        _write_junit(settings.junit, junit(f"{api.namespace}/{settings.name}", execution, late))
     _print_end(settings, execution, api, out)
     if not settings.wait:
         return _FINE
-    _write_junit(settings.junit, junit(f"{api.namespace}/{settings.name}", execution, late))
     if late:
         print(f"experiment-operator: {late}", file=sys.stderr)
         return _LATE

@@ -79,6 +79,11 @@ def test_a_verdict_that_no_metric_tells_is_a_case_of_its_own(verdict, scenarios,
     assert whole == (((kind, failure or "So it was."),) if kind else None)
 
 
+def test_one_that_has_passed_is_never_empty():
+    """Its scores may be out of reach, and some readers take no cases for a failure."""
+    assert _cases(_read("Passed")) == {("team/weather", "evaluation"): ()}
+
+
 def test_where_there_is_no_execution_the_reason_is_the_one_case():
     root = ET.fromstring(junit("team/weather", None, "It is not Ready."))
     assert _cases(root) == {("team/weather", "evaluation"): (("error", "It is not Ready."),)}

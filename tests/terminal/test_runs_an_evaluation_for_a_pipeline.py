@@ -159,8 +159,9 @@ async def test_what_is_asked_for_wrongly_starts_nothing(type_at, scripted, flags
         ((202, execution(None)), NOTHING, "1 0 1"),
         ((202, execution(None)), execution(None), "1 0 1"),
         ((409, {"detail": "It is not Ready."}), PASSED, "1 0 1"),
+        ((422, {"detail": "body.tags: too many."}), PASSED, "1 0 1"),
     ],
-    ids=["passed", "failed", "errored", "not evaluated", "too late", "refused"],
+    ids=["passed", "failed", "errored", "not evaluated", "too late", "refused", "not understood"],
 )
 async def test_junit_xml_is_written_whatever_comes_of_it(type_at, scripted, tmp_path, starts, looks, counts):
     scripted.starts, scripted.looks = [starts], [(200, looks)]
