@@ -16,7 +16,11 @@ from experiment_operator import cli
 from experiment_operator.settings import Api, Watcher, Worker
 from kube.credentials import load_configuration, login
 
-REQUIRED = {"history": ["it"], "why": ["it"], "render": ["-"], "plan": ["--file=-"]}
+REQUIRED = {
+    **{name: ["it"] for name in ("executions", "history", "run", "scores", "why")},
+    "render": ["-"],
+    "plan": ["--file=-"],
+}
 SETTINGS = [
     (command, field) for command, (kind, _) in cli._COMMANDS.items() for field in kind.model_fields
 ]  # with those that are only on the command line
