@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-unit lint format tools bench docs-check phases-check lock clean
+.PHONY: help demo dev test test-unit lint format tools helm carry bench docs-check phases-check lock clean
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ format: $(READY) ## Put the code into shape
 
 tools: $(READY) ## Get the local control plane: found, downloaded, or built once (about 8 minutes)
 	@$(BIN)/python -m localcluster.prepare
+
+helm: $(READY) ## Get helm: found, or built once (about 4 minutes), for the chart's tests and make release
+	@$(BIN)/python -m release.helm
+
+carry: $(READY) ## Carry version, CRD and alerts to where chart, kustomize and docs have them again
+	@$(BIN)/python -m release.carry
 
 bench: tools ## Measure; writes .local/bench.json and prints the table of docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -11,6 +11,7 @@ import pytest
 
 _NO_PODS = "needs pods, and the local cluster has no nodes"
 _DOCKER = "tests/compose runs docker-compose.yml on a real engine, with the same kubectl commands"
+_HELM = "needs helm; tests/deploy installs the chart"
 _FOREVER = "does not end"
 _DEV = "is what the test's stack is: `experiment-operator dev`"
 _DEMO = "tests/demo runs what it runs"
@@ -20,6 +21,7 @@ NOT_RUN = {
     ("README.md", "make demo"): _DEMO,
     ("README.md", "make dev"): _DEV,
     ("README.md", "docker compose"): _DOCKER,
+    ("README.md", "REGISTRY="): "needs an engine and a registry; tests/compose builds the image",
     ("docs/compose.md", "docker compose"): _DOCKER,
     ("docs/compose.md", "export COMPOSE_PROFILES=postgres"): "needs the public images; tried by hand, as the page says",
     ("docs/compose.md", "docker run"): _DOCKER,
@@ -38,6 +40,7 @@ NOT_RUN = {
         "kubectl apply --server-side -k deploy/argocd",
     ): "needs Argo CD's namespace; tests/e2e applies it",
     ("docs/install.md", "docker build"): "needs an engine and a registry; tests/compose builds the image",
+    ("docs/install.md", "helm upgrade"): _HELM,
     ("docs/install.md", "kubectl rollout status"): _NO_PODS,
     ("docs/install.md", "kubectl create secret generic temporal-cloud -n experiment-operator --from-file"): (
         "needs a client certificate, and makes the Secret that the command before has made"
@@ -72,7 +75,7 @@ export PATH="$PWD/.venv/bin:$PATH" EXPERIMENT_OPERATOR_SERVER=$API_URL
 """
 _AT_HOME = f"{_STACK} kubectl config set-context --current --namespace=sample-agents"
 BEFORE = {
-    "README.md": 'export PATH="$PWD/.venv/bin:$PATH"',
+    "README.md": 'export PATH="$PWD/.venv/bin:$PATH" REGISTRY=registry.example.com/platform',
     "docs/conditions.md": _AT_HOME,
     "docs/evaluations.md": _AT_HOME,
     "docs/getting-started.md": "",
