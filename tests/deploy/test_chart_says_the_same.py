@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from experiment_operator import settings
-from release import helm
+from release import carry, helm
 from support.clusters import DEPLOY, ROOT
+from support.pages import blocks_of
 
 pytestmark = pytest.mark.skipif(not helm.find(), reason=helm.MISSING)
 CHART = DEPLOY / "chart"
@@ -137,6 +138,26 @@ def test_alerts_lead_to_the_docs(rendered):
     leads = [rule["annotations"]["runbook_url"] for group in rules for rule in group["rules"]]
     assert f"{page}#experimentoperatordown" in leads
     assert all(each.startswith(f"{page}#") for each in leads)
+
+
+@pytest.mark.parametrize(("page", "name"), [("README.md", "overlays/ha"), ("docs/install.md", "base")])
+def test_the_commands_of_the_pages_say_what_they_should(built, tmp_path, page, name):
+    """As they stand there, but for what is done with it."""
+    (block,) = (block for block in blocks_of(ROOT / page) if block.text.startswith("helm upgrade --install "))
+    (tmp_path / "helm").symlink_to(helm.find())
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "REGISTRY": "registry.example.com/platform",
+    }
+    command = ["bash", "-ec", block.text.replace("upgrade --install", "template --include-crds")]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    image = f"image: registry.example.com/platform/experiment-operator:{carry.version()}"
+    assert image in done.stdout
+    plainly = done.stdout.replace("registry.example.com/platform/", "").replace(
+        'TEMPORAL_NAMESPACE: "experiments"', "TEMPORAL_NAMESPACE: default"
+    )
+    assert by_name([obj for obj in yaml.safe_load_all(plainly) if obj]) == by_name(built(name))
 
 
 @pytest.mark.parametrize("name", table())

@@ -11,7 +11,7 @@ import pytest
 
 _NO_PODS = "needs pods, and the local cluster has no nodes"
 _DOCKER = "tests/compose runs docker-compose.yml on a real engine, with the same kubectl commands"
-_HELM = "needs helm; tests/deploy installs the chart"
+_HELM = "needs helm; tests/deploy renders what it says, and installs the chart"
 _FOREVER = "does not end"
 _DEV = "is what the test's stack is: `experiment-operator dev`"
 _DEMO = "tests/demo runs what it runs"
@@ -21,6 +21,7 @@ NOT_RUN = {
     ("README.md", "make demo"): _DEMO,
     ("README.md", "make dev"): _DEV,
     ("README.md", "docker compose"): _DOCKER,
+    ("README.md", "helm upgrade"): _HELM,
     ("README.md", "REGISTRY="): "needs an engine and a registry; tests/compose builds the image",
     ("docs/compose.md", "docker compose"): _DOCKER,
     ("docs/compose.md", "export COMPOSE_PROFILES=postgres"): "needs the public images; tried by hand, as the page says",

@@ -25,7 +25,7 @@ def _anchors(page):
 
 @pytest.fixture
 def all_pages(pages):
-    return [*pages, *(pages[0].parent / name for name in ("CONTRIBUTING.md", "CHANGELOG.md"))]
+    return [*pages, *(pages[0].parent / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"))]
 
 
 def test_each_link_within_the_repository_resolves(all_pages):

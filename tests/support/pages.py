@@ -20,7 +20,7 @@ _FENCE = re.compile(r"^( *)```(\w*) ?(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOT
 _INDENTED = re.compile(r"(?:(?<=\n\n)|\A)((?: {4}.*\n|\n(?= {4}))+)")
 # An indented block is a command where it has a line with a `$`, or begins with one of these; else it shows an answer.
 _PROGRAMS = (
-    "kubectl|make|docker|curl|set|export|experiment-operator|temporal|debootstrap|[.]venv/bin/|LOG_LEVELS=|OTEL_"
+    "kubectl|make|docker|helm|curl|set|export|experiment-operator|temporal|debootstrap|[.]venv/bin/|LOG_LEVELS=|OTEL_"
 )
 
 
