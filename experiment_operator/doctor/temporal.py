@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from experiment_operator.doctor.report import DoctorContext, Finding, Findings, Verdict, fault, ok, unchecked, warning
 from experiments.contract import WORKFLOW_TYPE
+from experiments.executions import FOLLOW_EXECUTION, START_EXECUTION, task_queue_of_executions
 from temporal.client import connect
 from temporal.search_attributes import KEYS, type_of
 from temporal.stuck import is_stuck
@@ -89,25 +90,29 @@ async def search_attributes(context: DoctorContext) -> Findings:
 async def task_queue(context: DoctorContext) -> Findings:
     """Look for workers. Temporal knows of one for as long as five minutes after its last question for work."""
     queue = context.chosen.temporal_task_queue
+    yield await _workers_of(context, queue, "its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here")
+    if context.chosen.testkube_to_ask:
+        yield await _workers_of(context, task_queue_of_executions(queue), "it must have TESTKUBE_API_URL, too")
+
+
+async def _workers_of(context: DoctorContext, queue: str, needs: str) -> Finding:
     described = {kind: await _describe_queue(context, queue, number) for kind, number in _KINDS.items()}
-    advice = "start a worker; its TEMPORAL_TASK_QUEUE and TEMPORAL_NAMESPACE must be the same as here"
     if idle := [kind for kind, found in described.items() if not found.pollers]:
-        yield fault("task queue", f"nobody works on {' or '.join(idle)} of {queue}", advice)
-        return
+        return fault("task queue", f"nobody works on {' or '.join(idle)} of {queue}", f"start a worker; {needs}")
     workers = described["workflows"].pollers
     current = described["workflows"].versioning_info.current_deployment_version
     if any(_version(worker) == (current.deployment_name, current.build_id) for worker in workers):
         names = {worker.identity for found in described.values() for worker in found.pollers}
-        yield ok("task queue", f"on {queue} works {', '.join(sorted(names))}")
-    else:
-        whose = f"{current.deployment_name} {current.build_id}" if current.build_id else "workers without a version"
-        advice = "temporal worker deployment set-current-version --deployment-name … --build-id …"
-        yield fault("task queue", f"new runs on {queue} go to {whose}, of which none works there", advice)
+        return ok("task queue", f"on {queue} works {', '.join(sorted(names))}")
+    whose = f"{current.deployment_name} {current.build_id}" if current.build_id else "workers without a version"
+    advice = "temporal worker deployment set-current-version --deployment-name … --build-id …"
+    return fault("task queue", f"new runs on {queue} go to {whose}, of which none works there", advice)
 
 
 async def stuck_runs(context: DoctorContext) -> Findings:
-    """Look at the runs that are open; most last a third of a second."""
-    query = f"WorkflowType = '{WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
+    """Look at the runs that are open; most last a third of a second, or as long as an execution."""
+    types = ", ".join(f"'{each}'" for each in (WORKFLOW_TYPE, FOLLOW_EXECUTION, START_EXECUTION))
+    query = f"WorkflowType IN ({types}) AND ExecutionStatus = 'Running'"
     looked_at, stuck = 0, list[str]()
     async for run in context.temporal.list_workflows(query, limit=_MAX_RUNS):
         looked_at += 1

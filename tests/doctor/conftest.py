@@ -5,31 +5,29 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio import activity
-from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.namespace.v1 import NamespaceConfig
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, UpdateNamespaceRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 
 from experiment_operator.doctor.command import examine
 from experiment_operator.doctor.report import Finding, Verdict
+from experiments.executions import task_queue_of_executions
 from experiments.options import Options
 from kube.client import KubeClient
 from localcluster import LocalCluster
 from support.background import running
 from support.clusters import install_testkube
-from support.polling import until
+from support.task_queues import works_on
+from testkube.client import TestkubeClient
 from worker.main import run_worker, temporal_worker
 
 _TASK_QUEUE = "experiment-operator"
-_KINDS = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +50,14 @@ def keep_history(temporal: Client) -> Callable[[timedelta], Any]:
 
 @pytest.fixture(scope="session", autouse=True)
 async def worker(kube: KubeClient, temporal: Client, keep_history: Any) -> AsyncIterator[None]:
+    """It would follow executions, too, if there were any."""
     await keep_history(timedelta(days=30))
-    async with running(run_worker(kube, temporal, Options(), task_queue=_TASK_QUEUE, sandbox=True)):
-        for kind in _KINDS:
-            await until(partial(_pollers, temporal, kind))
+    async with (
+        TestkubeClient("http://127.0.0.1:1") as testkube,
+        running(run_worker(kube, temporal, Options(), testkube, task_queue=_TASK_QUEUE, sandbox=True)),
+    ):
+        for queue in (_TASK_QUEUE, task_queue_of_executions(_TASK_QUEUE)):
+            await works_on(temporal, queue)
         yield
 
 
@@ -70,18 +72,10 @@ def versioned_worker(temporal: Client) -> Callable[[str], AbstractAsyncContextMa
 
         version = WorkerDeploymentVersion("experiment-operator", "1")
         async with temporal_worker(temporal, [step], task_queue=task_queue, sandbox=True, version=version):
-            for kind in _KINDS:
-                await until(partial(_pollers, temporal, kind, task_queue))
+            await works_on(temporal, task_queue)
             yield
 
     return work
-
-
-async def _pollers(temporal: Client, kind: TaskQueueType.ValueType, task_queue: str = _TASK_QUEUE) -> Any:
-    request = DescribeTaskQueueRequest(
-        namespace=temporal.namespace, task_queue=TaskQueue(name=task_queue), task_queue_type=kind
-    )
-    return (await temporal.workflow_service.describe_task_queue(request)).pollers
 
 
 @pytest.fixture
