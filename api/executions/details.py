@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -35,6 +36,7 @@ from testkube.executions import ExecutionDetail as DetailInTestkube
 
 # Read, it takes several times as much memory. What is larger can be downloaded.
 _MAX_READ_BYTES = 8 * 1024 * 1024
+_UID = re.compile("[-0-9a-f]{1,64}")
 
 
 class Beside(Protocol):
@@ -76,7 +78,7 @@ async def find(sources: Sources, execution: str) -> Found:
     detail = await sources.ask(_in_testkube(sources, execution)) if sources.testkube else None
     subject = sources.subject
     labelled = detail.execution.labels.get(UID_LABEL, "") if detail else ""
-    uids = [uid for uid in (labelled, subject.uid) if uid]
+    uids = {uid for uid in (labelled, subject.uid) if _UID.fullmatch(uid)}
     follower = await sources.ask(sources.followers.find(subject.namespace, subject.name, execution, uids))
     if detail and follower is None and not subject.owns(detail.execution):
         detail = None

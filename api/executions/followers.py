@@ -6,7 +6,7 @@ by up to a second or so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +38,8 @@ _MEMO = TypeAdapter(ExecutionMemo)
 # An execution is followed from a moment after its start, or from when the watcher was back, which may be much later.
 _MAX_LAG = timedelta(days=1)
 _MAX_SKEW = timedelta(minutes=1)
-_MAX_SEARCHED = 5000
+_MAX_SEARCHED = 2000
+_PAGE_SIZE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +72,32 @@ class Followers:
     async def exist(self, namespace: str, name: str) -> bool:
         """Tell whether an execution of any Experiment that has or had this name was followed."""
         async with temporal_call():
-            return bool((await self._client.count_workflows(_query(namespace, name))).count)
+            return bool((await self._client.count_workflows(query_by_name(namespace, name))).count)
 
-    async def newest(
-        self, namespace: str, name: str, before: Key, since: datetime, size: int
-    ) -> tuple[list[Follower], datetime | None]:
-        """List those of executions that began before `before`: `size`, or more; and the time since which that is all.
-
-        That is None where it is all since `since`. Some of the list may have begun out of these limits.
-        """
-        query, end = _query(namespace, name), min(before[0], datetime.now(UTC) + _MAX_SKEW)
-
-        async def count(start: datetime) -> int:
-            span = f"{query} AND StartTime >= '{_utc(start)}' AND StartTime < '{_utc(end)}'"
-            return (await self._client.count_workflows(span)).count
-
+    async def count(self, query: str) -> int:
+        """Count the runs that visibility has for `query`."""
         async with temporal_call():
-            start = await window(count, end, since, size)
-            first, last = (start or since) - _MAX_SKEW, end + _MAX_LAG
-            span = f"{query} AND StartTime >= '{_utc(first)}' AND StartTime < '{_utc(last)}'"
-            return await self._listed(span), start
+            return (await self._client.count_workflows(query)).count
 
-    async def find(self, namespace: str, name: str, execution: str, uids: Iterable[str]) -> Follower | None:
+    async def listed(self, query: str) -> AsyncIterator[Follower]:
+        """List all that visibility has for `query`, however long that takes, as long as Temporal goes on answering."""
+        pages = self._client.list_workflows(query, page_size=_PAGE_SIZE)
+        while pages.next_page_token or pages.current_page is None:
+            async with temporal_call():
+                await pages.fetch_next_page()
+            for run in pages.current_page or ():
+                if found := await _follower(run):
+                    yield found
+
+    async def find(self, namespace: str, name: str, execution: str, uids: Collection[str]) -> Follower | None:
         """Find the one of an execution; `uids` are those of the Experiments that it is most likely of."""
         async with temporal_call():
             for uid in dict.fromkeys(uids):
                 if found := await self._describe(Target(namespace, name, uid), execution):
                     return found
             # No query knows how an ID ends. It is one of an Experiment that had the name before.
-            earlier = await self._search(_query(namespace, name), execution)
+            known = [f"WorkflowId NOT STARTS_WITH '{followed_prefix(namespace, name, uid)}'" for uid in uids]
+            earlier = await self._search(" AND ".join((query_by_name(namespace, name), *known)), execution)
             return await self._describe(earlier, execution) if earlier else None
 
     async def result(self, follower: Follower) -> ExecutionResult | None:
@@ -141,10 +139,6 @@ class Followers:
     def _handle(self, follower: Follower) -> WorkflowHandle[object, object]:
         return self._client.get_workflow_handle(follower.workflow_id, run_id=follower.run_id)
 
-    async def _listed(self, query: str) -> list[Follower]:
-        found = [await _follower(run) async for run in self._client.list_workflows(query)]
-        return [each for each in found if each]
-
     async def _describe(self, target: Target, execution: str) -> Follower | None:
         try:
             handle = self._client.get_workflow_handle(followed_workflow_id(target, execution))
@@ -162,7 +156,40 @@ class Followers:
         return None
 
 
-def _query(namespace: str, name: str) -> str:
+class FollowerList:
+    """Those of one name, from the newest back, as one request goes through them: each is read once."""
+
+    def __init__(self, followers: Followers, namespace: str, name: str) -> None:
+        self._followers = followers
+        self._query = query_by_name(namespace, name)
+        self._known: dict[str, Follower] = {}
+        self._known_since, self._known_until = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+
+    async def newest(self, before: Key, since: datetime, size: int) -> tuple[list[Follower], datetime | None]:
+        """List those of executions that began before `before`: `size`, or more; and the time since which that is all.
+
+        That is None where it is all since `since`. Some of the list may have begun out of these limits.
+        """
+        end = min(before[0], datetime.now(UTC) + _MAX_SKEW)
+
+        async def count(start: datetime) -> int:
+            return await self._followers.count(f"{self._query} AND {_within(start, end)}")
+
+        start = await window(count, end, since, size)
+        await self._read((start or since) - _MAX_SKEW, end + _MAX_LAG)
+        return list(self._known.values()), start
+
+    async def _read(self, first: datetime, last: datetime) -> None:
+        """Have all that were begun in this time; what was read before is known."""
+        if last > self._known_until:
+            self._known, self._known_until, self._known_since = {}, last, last
+        if first < self._known_since:
+            async for each in self._followers.listed(f"{self._query} AND {_within(first, self._known_since)}"):
+                self._known.setdefault(each.execution, each)
+            self._known_since = first
+
+
+def query_by_name(namespace: str, name: str) -> str:
     """Select the runs that follow executions of every Experiment that has or had this name."""
     of_name = f"WorkflowId STARTS_WITH '{followed_prefix(namespace, name)}'"
     # Of one that went on as a new run, the newest tells.
@@ -189,5 +216,6 @@ async def _memo(run: WorkflowExecution) -> ExecutionMemo:
     return memo
 
 
-def _utc(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat()
+def _within(start: datetime, end: datetime) -> str:
+    first, last = (time.astimezone(UTC).isoformat() for time in (start, end))
+    return f"StartTime >= '{first}' AND StartTime < '{last}'"

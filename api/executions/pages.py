@@ -86,9 +86,9 @@ async def _fill(
 ) -> tuple[list[T], Key | None]:
     """Collect the items of one page, and how far it has come; None at the end."""
     items: list[T] = []
-    looked_at = 0
+    looked_at, size = 0, max(query.limit + 1, _LEAST)
     while True:
-        stretch = await read(before, query.since or OLDEST, max(query.limit + 1, _LEAST))
+        stretch = await read(before, query.since or OLDEST, size)
         for key, item in stretch.items:
             if len(items) == query.limit:
                 return items, before
@@ -96,7 +96,7 @@ async def _fill(
             items += [item] if accepts(item) else []
         if stretch.reached is None:
             return items, None
-        before = stretch.reached
+        before, size = stretch.reached, 2 * size  # few fit
         if looked_at >= _MAX_LOOKED_AT:
             return items, before
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from api.dependencies import AppState
-from api.executions.followers import Follower, Followers
+from api.executions.followers import Follower, FollowerList, Followers
 from api.executions.rows import Subject, key_of, row, start_of
 from api.executions.schemas import Execution
 from api.executions.stretches import Key, Stretch, at, merged
@@ -87,6 +87,10 @@ class Sources:
     runs: Runs
     testkube: TestkubeClient | None
     refusals: dict[type[ServiceUnavailable], ServiceUnavailable] = field(default_factory=dict)
+    listing: FollowerList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.listing = FollowerList(self.followers, self.subject.namespace, self.subject.name)
 
     @classmethod
     def of(cls, state: AppState, namespace: str, name: str) -> Sources:
@@ -115,13 +119,14 @@ class Sources:
 
         Raises ServiceUnavailable where nothing has answered.
         """
-        asked = self.followers.newest(self.subject.namespace, self.subject.name, before, since, size)
-        temporal, listed = await asyncio.gather(self.ask(asked), self.ask(self._listed(before, since, size)))
+        asked = self.ask(self.listing.newest(before, since, size)), self.ask(self._listed(before, since, size))
+        temporal, listed = await asyncio.gather(*asked)
         self.require(temporal, listed if self.testkube else None)
         listed = listed or Stretch([], None)
         followed, start = temporal or ([], None)
         seen = {each.id: each for _, each in listed.items}
-        rows = [self.row(seen.pop(each.execution, None), each) for each in followed]
+        near = [each for each in followed if each.execution in seen or (since <= each.key[0] and each.key < before)]
+        rows = [self.row(seen.pop(each.execution, None), each) for each in near]
         rows += [self.row(each, None) for each in seen.values()]
         keyed = [(key_of(each), each) for each in rows]
         within = [(key, each) for key, each in keyed if since <= key[0] and key < before]

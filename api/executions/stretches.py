@@ -23,7 +23,7 @@ KEY: TypeAdapter[tuple[datetime, int, str]] = TypeAdapter(tuple[Time, int, Annot
 OLDEST = datetime(1971, 1, 1, tzinfo=UTC)
 
 # What is not more than this is read at once, without looking for a window in which there is enough.
-_FEW = 500
+_FEW = 100
 _FIRST_WINDOW = timedelta(hours=1)
 _GROWTH = 4
 

@@ -93,9 +93,22 @@ class Visibility:
 
         return Counted
 
-    async def list_workflows(self, query: str) -> AsyncIterator[Run]:
-        for run in sorted(self._within(query), key=lambda run: run.id):
-            yield run
+    def list_workflows(self, query: str, page_size: int) -> Any:
+        found = sorted(self._within(query), key=lambda run: run.id)
+        return Pages([found[start : start + page_size] for start in range(0, len(found), page_size)])
+
+
+class Pages:
+    """As the SDK's iterator hands them out."""
+
+    def __init__(self, pages: list[list[Run]]) -> None:
+        self._pages = pages or [[]]
+        self.current_page: list[Run] | None = None
+        self.next_page_token: bytes | None = None
+
+    async def fetch_next_page(self) -> None:
+        self.current_page = self._pages.pop(0)
+        self.next_page_token = b"more" if self._pages else None
 
 
 class Testkube:
@@ -146,6 +159,7 @@ async def test_each_is_there_once_in_the_order_of_their_start(
     random = Random(seed)
     monkeypatch.setattr(stretches, "_FEW", random.choice([1, 30, 500]))
     monkeypatch.setattr("api.executions.pages._LEAST", random.choice([1, 20]))
+    monkeypatch.setattr("api.executions.followers._PAGE_SIZE", random.choice([3, 200]))
     made = _make(random, random.randrange(90), span)
     limit = random.choice([1, 7, 50])
     pages = await _pages(made, {"limit": limit}, heeds=bool(seed % 2))
