@@ -1,4 +1,4 @@
-"""Writes the tables of the pages beside it that come from the code: fields of the CRD, settings, errors of the api.
+"""Writes the tables of the pages beside it that come from the code: fields, settings, the api's requests and errors.
 
 python docs/reference.py          writes them
 python docs/reference.py --check  tells, by exit code 1, whether they are as they should be (`make docs-check`)
@@ -13,9 +13,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import yaml
 
+from api.app import create_app
+from api.auth.kubernetes import Everybody
+from api.config import ApiConfig
 from api.http.problems import Refusal
 from crds import experiment_crd
 from experiment_operator.settings import All, Api, Watcher, Worker
@@ -91,6 +95,16 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def requests() -> str:
+    paths = create_app(Mock(), Mock(), Everybody(), ApiConfig()).openapi()["paths"]
+    rows = [
+        _cells(f"`{method.upper()} {path}`", operation["summary"])
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+    ]
+    return "\n".join(["| request | |", "|---|---|", *rows])
+
+
 def errors() -> str:
     leaves = [kind for kind in _below(Refusal) if not kind.__subclasses__()]
     rows = [
@@ -110,7 +124,12 @@ def _cells(*texts: str) -> str:
     return "| " + " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts) + " |"
 
 
-_TABLES = (("experiment.md", "fields", fields), ("install.md", "settings", settings), ("rest.md", "errors", errors))
+_TABLES = (
+    ("experiment.md", "fields", fields),
+    ("install.md", "settings", settings),
+    ("rest.md", "requests", requests),
+    ("rest.md", "errors", errors),
+)
 
 
 def main() -> int:
