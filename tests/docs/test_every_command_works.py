@@ -22,7 +22,7 @@ NOT_RUN = {
     ("README.md", "make dev"): _DEV,
     ("README.md", "docker compose"): _DOCKER,
     ("README.md", "helm upgrade"): _HELM,
-    ("README.md", "REGISTRY="): "needs an engine and a registry; tests/compose builds the image",
+    ("README.md", "export REGISTRY="): "needs an engine and a registry; tests/compose builds the image",
     ("docs/compose.md", "docker compose"): _DOCKER,
     ("docs/compose.md", "export COMPOSE_PROFILES=postgres"): "needs the public images; tried by hand, as the page says",
     ("docs/compose.md", "docker run"): _DOCKER,
