@@ -4,6 +4,9 @@
 - apiGroups: [testbench.agentic-layer.ai]
   resources: [experiments]
   verbs: [get, list, watch]
+- apiGroups: [testbench.agentic-layer.ai]
+  resources: [experiments/status]
+  verbs: [patch]
 - apiGroups: [runtime.agentic-layer.ai]
   resources: [agents, aigateways]
   verbs: [list, watch]
@@ -27,6 +30,10 @@
 - apiGroups: [tests.testkube.io]
   resources: [testtriggers]
   verbs: [get, list, watch]
+# Testkube's, which say when an execution begins and ends.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list, watch]
 {{- end }}
 
 {{- define "experiment-operator.watcher in its namespace" -}}
