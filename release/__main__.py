@@ -1,8 +1,8 @@
 """`make release`: what a release consists of, in dist/, and nothing is published.
 
-The wheel, the chart, one install.yaml for each overlay, a CycloneDX SBOM of what the lock file pins, the image where a
-Docker engine answers, and SHA256SUMS. REGISTRY=registry.example.com/platform is where the image will be pulled from; it
-is said in each install.yaml, and the image is tagged with it.
+The wheel, the chart, one install.yaml for each overlay, the phase templates, a CycloneDX SBOM of what the lock file
+pins, the image where a Docker engine answers, and SHA256SUMS. REGISTRY=registry.example.com/platform is where the image
+will be pulled from; it is said in each install.yaml, and the image is tagged with it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from localcluster.tools import tool
 from release import carry, helm
 
 ROOT = carry.ROOT
-OVERLAYS = {
-    "base": "base",
-    "single": "overlays/single",
-    "ha": "overlays/ha",
-    "temporal-cloud": "overlays/temporal-cloud",
+MANIFESTS = {
+    "install-base.yaml": "base",
+    "install-single.yaml": "overlays/single",
+    "install-ha.yaml": "overlays/ha",
+    "install-temporal-cloud.yaml": "overlays/temporal-cloud",
+    "phase-templates.yaml": "testkube",
 }
 _SBOM_TOOL = ROOT / ".venv-release" / "bin" / "cyclonedx-py"
 
@@ -75,19 +76,22 @@ def _sbom(into: Path) -> None:
 def _manifests(into: Path, image: str) -> None:
     """Write what kustomize builds, with the image's whole name."""
     named = f"image: experiment-operator:{carry.version()}"
-    for name, where in OVERLAYS.items():
+    for name, where in MANIFESTS.items():
         built = _run(tool("kubectl"), "kustomize", ROOT / "deploy" / where)
-        (into / f"install-{name}.yaml").write_text(built.replace(named, f"image: {image}"), encoding="utf-8")
+        (into / name).write_text(built.replace(named, f"image: {image}"), encoding="utf-8")
 
 
 def _image(into: Path, image: str) -> None:
-    """Build and save it; say so where there is no engine."""
+    """Build and save it, with the mirrors of the Dockerfile's where they are set; say so where there is no engine."""
     docker = shutil.which("docker")
     if not docker or subprocess.run([docker, "version"], capture_output=True, check=False).returncode:
         print("No Docker engine answers: there is NO IMAGE in this release", file=sys.stderr)
         return
     revision = _run("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
     about = ["--build-arg", f"VERSION={carry.version()}", "--build-arg", f"REVISION={revision}"]
+    about += [
+        argument for name in ("BASE_IMAGE", "PIP_INDEX_URL") if name in os.environ for argument in ("--build-arg", name)
+    ]
     _run(docker, "build", *about, "--tag", image, ".")
     _run(docker, "save", "--output", into / f"experiment-operator-{carry.version()}-image.tar", image)
 
