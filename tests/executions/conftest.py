@@ -38,21 +38,31 @@ async def cluster(cluster: LocalCluster) -> LocalCluster:
     return cluster
 
 
-@pytest.fixture
-async def testkube() -> AsyncIterator[TestkubeStandIn]:
-    async with TestkubeStandIn() as stand_in:
-        yield stand_in
+@pytest.fixture(scope="session")
+async def stand_in(folder: str) -> AsyncIterator[TestkubeStandIn]:  # noqa: ARG001 - it goes with the cluster
+    async with TestkubeStandIn() as started:
+        yield started
 
 
 @pytest.fixture
+def testkube(stand_in: TestkubeStandIn) -> TestkubeStandIn:
+    """It knows nothing of the test before."""
+    stand_in.forget()
+    return stand_in
+
+
+@pytest.fixture(scope="session")
 async def worker(
-    cluster: LocalCluster, temporal: Client, testkube: TestkubeStandIn, tmp_path_factory: pytest.TempPathFactory
+    cluster: LocalCluster, temporal: Client, stand_in: TestkubeStandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[None]:
-    """It has no more permissions than `deploy/base` gives it, and runs workflows in Temporal's sandbox."""
+    """It has no more permissions than `deploy/base` gives it, and runs workflows in Temporal's sandbox.
+
+    One for all tests: it cannot be started again before the one before has ended for good.
+    """
     kubeconfig = await kubeconfig_of(cluster, "worker", tmp_path_factory.mktemp("kubeconfigs"))
     async with (
         await KubeClient.connect(kubeconfig) as kube,
-        TestkubeClient(testkube.url) as client,
+        TestkubeClient(stand_in.url) as client,
         running(run_worker(kube, temporal, Options(), client, task_queue=TASK_QUEUE, sandbox=True)),
     ):
         yield

@@ -54,6 +54,12 @@ class TestkubeStandIn(SimulatedTestkube):
         self._end.set()
         await super().__aexit__(*told)
 
+    def forget(self) -> None:
+        """Be as at first: another test begins."""
+        for each in (self.executions, self.artifacts, self.logs, self.workflows, self.metadata, self.requests):
+            each.clear()
+        self.trouble, self.stubborn = "", False
+
     def find_workflow(self, name: str) -> Json | None:
         return workflow_json(name, self.namespace, {}, self.metadata.get(name)) if name in self.workflows else None
 
