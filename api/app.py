@@ -16,6 +16,8 @@ from api.http import docs, health, problems
 from api.http.etag import CacheControl
 from api.http.head import HeadAsGet
 from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
+from api.pages import endpoints as pages
+from api.pages import html
 from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.visibility import Runs
@@ -65,6 +67,7 @@ def create_app(
     app.add_middleware(HeadAsGet)
     problems.install(app)
     docs.install(app)
-    for part in (health, experiments, live, plans, reconciliations, executions, timeline):
+    html.install(app)
+    for part in (health, experiments, live, plans, reconciliations, executions, timeline, pages):
         app.include_router(part.router)
     return app

@@ -51,6 +51,17 @@ def fires_at(cron: str, timezone: str, time: datetime) -> bool:
         return False
 
 
+def next_run(cron: str, timezone: str, now: datetime) -> datetime | None:
+    """Return when a schedule begins something next; None where it makes no sense, or never does."""
+    try:
+        found: datetime = croniter(
+            cron, now.astimezone(ZoneInfo(timezone or "UTC")), max_years_between_matches=8
+        ).get_next(datetime)
+    except (CroniterError, ValueError, ZoneInfoNotFoundError):
+        return None
+    return found
+
+
 def shortest_pause(schedule: Schedule) -> int:
     """Return the minutes between two runs where they follow each other fastest; 60 for an hour and more."""
     try:

@@ -89,6 +89,17 @@ class Followers:
                 if found := await _follower(run):
                     yield found
 
+    async def of_all(self, targets: Collection[Target], size: int) -> list[Follower]:
+        """List those of executions of these Experiments, by one query: open ones and the last to end."""
+        prefixes = [followed_prefix(each.namespace, each.name, each.uid) for each in targets]
+        if not prefixes:
+            return []
+        of_any = " OR ".join(f"WorkflowId STARTS_WITH '{prefix}'" for prefix in prefixes)
+        query = f"WorkflowType = '{FOLLOW_EXECUTION}' AND ({of_any}) AND ExecutionStatus != 'ContinuedAsNew'"
+        async with temporal_call():
+            found = [await _follower(run) async for run in self._client.list_workflows(query, limit=size)]
+        return [each for each in found if each]
+
     async def find(self, namespace: str, name: str, execution: str, uids: Collection[str]) -> Follower | None:
         """Find the one of an execution; `uids` are those of the Experiments that it is most likely of."""
         async with temporal_call():
