@@ -16,8 +16,8 @@ from api.http import docs, health, problems
 from api.http.etag import CacheControl
 from api.http.head import HeadAsGet
 from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
+from api.pages import actions, html
 from api.pages import endpoints as pages
-from api.pages import html
 from api.plans import endpoints as plans
 from api.reconciliations import endpoints as reconciliations
 from api.reconciliations.visibility import Runs
@@ -68,6 +68,6 @@ def create_app(
     problems.install(app)
     docs.install(app)
     html.install(app)
-    for part in (health, experiments, live, plans, reconciliations, executions, timeline, pages):
+    for part in (health, experiments, live, plans, reconciliations, executions, timeline, pages, actions):
         app.include_router(part.router)
     return app

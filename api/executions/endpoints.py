@@ -101,7 +101,7 @@ async def compare_executions(
 async def get_execution(
     request: Request, namespace: Namespace, name: Name, execution: ExecutionId, state: State
 ) -> Response:
-    return answer(request, await _described(state, namespace, name, execution))
+    return answer(request, await described(state, namespace, name, execution))
 
 
 @router.get(
@@ -172,7 +172,7 @@ async def execute(
     wanted = StartRequest(target, idempotency_key or str(uuid4()), wish.reason, wish.tags)
     started = (await requests.start(state.request, state.followers, obj, wanted)).execution
     ended = wait is not None and await until_done(state.followers.wait_closed(target, started.id), request, wait)
-    shown = await _described(state, namespace, name, started.id)
+    shown = await described(state, namespace, name, started.id)
     return Response(
         shown.model_dump_json(by_alias=True),
         status_code=200 if ended else 202,
@@ -193,9 +193,10 @@ async def abort_execution(namespace: Namespace, name: Name, execution: Execution
     require_testkube(state)
     sources = Sources.of(state, namespace, name)
     await abort(state, sources, await find(sources, execution))
-    return await _described(state, namespace, name, execution)
+    return await described(state, namespace, name, execution)
 
 
-async def _described(state: AppState, namespace: str, name: str, execution: str) -> ExecutionDetail:
+async def described(state: AppState, namespace: str, name: str, execution: str) -> ExecutionDetail:
+    """Tell all that is known of an execution. Raises NoSuchResource, and ServiceUnavailable where nobody can tell."""
     sources = Sources.of(state, namespace, name)
     return await describe(sources, await find(sources, execution), state.beside)

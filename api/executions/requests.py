@@ -34,8 +34,8 @@ IdempotencyKey = Annotated[
 
 async def start(request: Request, followers: Followers, obj: Object, wish: StartRequest) -> Started:
     """Have it started, and wait a few seconds for that. Raises ExperimentNotReady and ExecutionNotStarted."""
-    if (refusal := _refusal(obj)) and not await followers.was_requested(wish):
-        raise ExperimentNotReady(f"{wish.target}: {refusal}")
+    if (why := refusal(obj)) and not await followers.was_requested(wish):
+        raise ExperimentNotReady(f"{wish.target}: {why}")
     async with temporal_call():
         handle = await request(wish)
     try:
@@ -63,7 +63,7 @@ def _again(wish: StartRequest) -> str:
     return f"The same request with Idempotency-Key: {wish.key} starts no other one."
 
 
-def _refusal(obj: Object) -> str:
+def refusal(obj: Object) -> str:
     """Say why this Experiment is not to be executed, as far as is known here; empty where nothing is."""
     if "deletionTimestamp" in obj["metadata"]:
         return "It is being deleted."

@@ -6,6 +6,7 @@ they are given; what is HTML already says so by its type, `Markup`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +89,11 @@ def _utc(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def lines(value: Any) -> str:
+    """Write the value of a field as it stands in a diff."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
 _TEMPLATES = Environment(
     loader=FileSystemLoader(_HERE / "templates"),
     autoescape=True,
@@ -95,4 +101,4 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters |= {"duration": in_words, "utc": _utc}
+_TEMPLATES.filters |= {"duration": in_words, "utc": _utc, "lines": lines}

@@ -172,7 +172,7 @@ async def _require(caller: Caller, namespace: str, *, is_new: bool) -> None:
 
 
 def _answer(snapshot: Snapshot, neighbour_check: NeighbourCheck) -> Response:
-    view = _view(plan(snapshot), review(snapshot, neighbour_check=neighbour_check))
+    view = plan_view(plan(snapshot), review(snapshot, neighbour_check=neighbour_check))
     return Response(view.model_dump_json(by_alias=True), media_type="application/json")
 
 
@@ -188,7 +188,8 @@ def _manifests(snapshot: Snapshot, *, as_yaml: bool) -> Response:
     return Response(json.dumps(answer, ensure_ascii=False), media_type="application/json")
 
 
-def _view(made: Plan, said: Review) -> PlanView:
+def plan_view(made: Plan, said: Review) -> PlanView:
+    """Say what a plan would do, and what admission says of the Experiment."""
     meta = made.snapshot.subject.meta
     return PlanView(
         namespace=meta.namespace,
