@@ -14,6 +14,7 @@ from api.executions.followers import Followers
 from api.experiments import endpoints as experiments
 from api.http import docs, health, problems
 from api.http.etag import CacheControl
+from api.http.forwarded import ForwardedHost
 from api.http.head import HeadAsGet
 from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
 from api.pages import actions, html
@@ -65,6 +66,8 @@ def create_app(
     ).install(app)
     app.add_middleware(CacheControl)
     app.add_middleware(HeadAsGet)
+    if config.behind_proxy:
+        app.add_middleware(ForwardedHost)
     problems.install(app)
     docs.install(app)
     html.install(app)

@@ -38,6 +38,7 @@ class ApiConfig:
     Runs are asked for on `task_queue`, with `search_attributes` where Temporal's namespace has them. A token must be
     for one of `token_audiences`, or without any for the API server. `tls_dir` holds the certificate (`api.http.tls`),
     without it the api speaks plain HTTP; pages from `cors_origins` may call it from a browser.
+    `behind_proxy` says that X-Forwarded-Host is to be believed.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +47,7 @@ class ApiConfig:
     token_audiences: tuple[str, ...] = ()
     tls_dir: Path | None = None
     cors_origins: tuple[str, ...] = ()
+    behind_proxy: bool = False
     temporal_ui_url: str = "http://localhost:8233"
     task_queue: str = "experiment-operator"
     search_attributes: bool = False

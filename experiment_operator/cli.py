@@ -123,6 +123,12 @@ def _plan(chosen: settings.Plan) -> int:
     return plan(chosen)
 
 
+def _ui(chosen: settings.Ui) -> int:
+    from experiment_operator.commands.ui import ui  # noqa: PLC0415
+
+    return ui(chosen)
+
+
 def _why(chosen: settings.Why) -> int:
     from experiment_operator.commands.why import why  # noqa: PLC0415
 
@@ -170,6 +176,7 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "history": (settings.History, _history),
     "plan": (settings.Plan, _plan),
     "why": (settings.Why, _why),
+    "ui": (settings.Ui, _ui),
     "render": (settings.Render, _render),
     "crd": (settings.Crd, _crd),
     "doctor": (settings.Doctor, _doctor),

@@ -163,6 +163,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         token_audiences=settings.api_token_audiences,
         tls_dir=settings.api_tls_dir,
         cors_origins=settings.api_cors_origins,
+        behind_proxy=settings.api_behind_proxy,
         temporal_ui_url=str(settings.temporal_ui_url).rstrip("/"),
         options=settings.options,
         task_queue=settings.temporal_task_queue,

@@ -267,6 +267,12 @@ class Api(ReconcilingSettings):
         BeforeValidator(_comma_separated),
         Field(description="origins of web pages that may call the api from a browser, separated by commas"),
     ] = ()
+    api_behind_proxy: Annotated[
+        bool,
+        Field(
+            description="a proxy is the only way to the api: its X-Forwarded-Host is the host that people have asked"
+        ),
+    ] = False
     temporal_ui_url: Annotated[HttpUrl, Field(description="where people open the Temporal UI, for links")] = HttpUrl(
         "http://localhost:8233"
     )
@@ -379,6 +385,13 @@ class Plan(Asking):
         BeforeValidator(_comma_separated),
         Field(description="file with Experiments; - is standard input; may be given again"),
     ]
+
+
+class Ui(Asking):
+    """Open the page that shows Experiments and their executions, with the kubeconfig's credentials."""
+
+    port: Annotated[int, Field(ge=0, le=65535, description="port on 127.0.0.1; 0 is any free one")] = 0
+    browser: Annotated[bool, Field(description="open a browser there; --no-browser only prints where")] = True
 
 
 class Why(Asking):

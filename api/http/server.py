@@ -30,6 +30,7 @@ async def serving(app: ASGIApp, host: str, port: int, context: ssl.SSLContext | 
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # else whatever X-Forwarded-* of this machine says would be believed
             timeout_graceful_shutdown=_GRACE_TIMEOUT_SECONDS,
             ssl_context_factory=(lambda _config, _default: context) if context else None,
         )
