@@ -68,6 +68,7 @@ def _addresses(stack: Stack) -> str:
     return f"""
 Everything runs, and {SAMPLE.name} is applied in namespace {NAMESPACE}.
 
+  Page         {stack.api_url}/
   API          {stack.api_url}/api/v1/experiments
                {stack.api_url}/docs
   Testkube     {stack.testkube_url}/v1, a simulation: no agent is asked, and scores are made up from

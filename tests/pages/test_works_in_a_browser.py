@@ -16,6 +16,8 @@ from support.clusters import ROOT
 from support.evaluated import Evaluated
 from support.polling import until
 
+_PATIENCE_MS = 45_000
+expect.set_options(timeout=_PATIENCE_MS)
 _PICTURES = ROOT / "docs" / "pictures"
 
 
@@ -30,7 +32,7 @@ async def page(browser: Browser, http: httpx.AsyncClient) -> AsyncIterator[Page]
     """One that fails the test for whatever the browser complains of, and reaches nothing but this service."""
     complaints: list[str] = []
     context = await browser.new_context(base_url=str(http.base_url), viewport={"width": 1000, "height": 700})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE_MS)
     opened = await context.new_page()
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
