@@ -52,6 +52,7 @@ NOT_RUN = {
     ("docs/metrics.md", "LOG_LEVELS="): f"{_FOREVER}; tests/observability runs it",
     ("docs/migration.md", ""): "tests/migrate/test_the_page_works_as_written.py runs them all",
     ("docs/operations.md", "temporal worker deployment"): "needs workers with versions; tests/workflow has them",
+    ("docs/page.md", "experiment-operator ui"): f"{_FOREVER}; tests/pages runs it",
     ("docs/rest.md", "curl -s -N $API/api/v1/events"): f"{_FOREVER}; tests/rest reads streams",
     ("docs/rest.md", "curl -s $API/api/v1/namespaces/default/experiments/weather/reconciliations/"): (
         "names a run that was; tests/rest shows the steps of one"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -84,3 +86,16 @@ async def test_forms_of_other_pages_are_refused(
 async def test_a_browser_without_fetch_metadata_says_its_origin(http: httpx.AsyncClient, evaluated: Evaluated) -> None:
     headers = {"Origin": str(http.base_url).rstrip("/")}
     assert (await http.post(_path(evaluated, "/reconcile"), headers=headers)).status_code == 303
+
+
+async def test_behind_a_proxy_its_name_counts_only_where_that_is_said(
+    serve: Callable[..., Any], evaluated: Evaluated
+) -> None:
+    headers = {"Origin": "https://page.example", "X-Forwarded-Host": "page.example"}
+    for behind_proxy, status in ((True, 303), (False, 403)):
+        async with serve(behind_proxy=behind_proxy) as http:
+            answer = await http.post(_path(evaluated, "/reconcile"), headers=headers)
+            assert answer.status_code == status
+    async with serve(behind_proxy=True) as http:
+        headers["X-Forwarded-Host"] = "page.example, elsewhere.example"
+        assert (await http.post(_path(evaluated, "/reconcile"), headers=headers)).status_code == 403

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, Page, expect
 
 from support.browsers import chromium, stumbling_blocks
 from support.clusters import ROOT
-from support.evaluated import Evaluated
+from support.evaluated import Evaluated, scores
 from support.polling import until
 
 _PATIENCE_MS = 45_000
@@ -59,6 +59,18 @@ async def test_an_experiments_page_follows_what_happens(page: Page, evaluated: E
     await expect(page.locator("#timeline")).to_contain_text("Execution")
     await evaluated.is_ready("False", "TemplateMissing")
     await expect(page.locator("#state")).to_contain_text("TemplateMissing")
+
+
+async def test_an_executions_page_follows_its_phases(page: Page, evaluated: Evaluated) -> None:
+    """Of which no event tells."""
+    execution = evaluated.execution("running")
+    await page.goto(_path(evaluated, f"/executions/{execution['id']}"))
+    evaluated.testkube.set_phases(execution, {"run": "passed", "evaluate": "running"})
+    await expect(page.locator("#phases")).to_contain_text("running")
+    evaluated.testkube.upload(execution, scores(1.0, 0.3))
+    evaluated.testkube.set_status(execution, "passed")
+    await evaluated.judge(execution)
+    await expect(page.locator("#scores")).to_contain_text("0.30")
 
 
 async def test_the_list_follows_and_searches_as_one_types(page: Page, evaluated: Evaluated) -> None:
