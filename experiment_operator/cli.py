@@ -1,4 +1,7 @@
-"""The command `experiment-operator`: finds the subcommand, reads its settings, runs it.
+"""The commands `experiment-operator` and `kubectl experiment`: finds the subcommand, reads its settings, runs it.
+
+Which of the two it is, it knows by the name of the file that was started: kubectl finds a plugin by that. The plugin
+offers what a person with a kubeconfig asks the api.
 
 Exit codes: 0 fine, 1 it did not work, 2 it was asked for wrongly, 141 nobody reads what it says (`__main__`). `run` has
 more of them.
@@ -9,8 +12,10 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
@@ -22,46 +27,54 @@ from proxies.environment import ProxyError
 from telemetry.identity import version
 from telemetry.listener import ListenError
 
-PROGRAM = "experiment-operator"
-
 S = TypeVar("S", bound=settings.Command)
+Commands: TypeAlias = Mapping[str, tuple[type[settings.Command], Callable[..., int | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`name` is what people type."""
+
+    name: str
+    commands: Commands
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command. Returns the exit code; argparse leaves by `SystemExit` for --help (0) and unknown flags (2)."""
     _forget_empty_variables()
+    program = plugin() if Path(sys.argv[0]).name == "kubectl-experiment" else operator()
     name, *arguments = sys.argv[1:] if argv is None else argv or ["--help"]
     if name in {"-h", "--help"}:
-        print(_usage())
+        print(_usage(program))
         return 0
     if name == "--version":
-        print(f"{PROGRAM} {version()}")
+        print(f"{program.name} {version()}")
         return 0
-    if name not in _COMMANDS:
-        print(f"{PROGRAM}: there is no command '{name}'\n\n{_usage()}", file=sys.stderr)
+    if name not in program.commands:
+        print(f"{program.name}: there is no command '{name}'\n\n{_usage(program)}", file=sys.stderr)
         return 2
-    kind, run = _COMMANDS[name]
-    sys.argv[0] = f"{PROGRAM} {name}"  # the name that argparse puts into its messages
+    kind, run = program.commands[name]
+    sys.argv[0] = f"{program.name} {name}"  # the name that argparse puts into its messages
     try:
         chosen = read_settings(kind, arguments)
     except (ValidationError, SettingsError) as error:
         lines = [_flag(line, kind) for line in sentences(error)] if isinstance(error, ValidationError) else [str(error)]
-        print("\n".join(f"{PROGRAM} {name}: {line}" for line in lines), file=sys.stderr)
+        print("\n".join(f"{program.name} {name}: {line}" for line in lines), file=sys.stderr)
         return 2
     try:
         return run(chosen) or 0
     except (KubeError, ListenError, ProxyError) as error:
-        print(f"{PROGRAM} {name}: {error}", file=sys.stderr)
+        print(f"{program.name} {name}: {error}", file=sys.stderr)
         return 1
 
 
 def read_settings(kind: type[S], arguments: list[str]) -> S:
     """Read what was chosen by flags, else in the environment. Raises ValidationError and SettingsError."""
-    source: CliSettingsSource[Any] = CliSettingsSource(kind, add_argument_method=_add_argument)
+    source: CliSettingsSource[Any] = CliSettingsSource(kind, add_argument_method=add_argument)
     return CliApp.run(kind, cli_args=arguments, cli_settings_source=source)
 
 
-def _add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:
+def add_argument(parser: ArgumentParser, *names: str, **options: Any) -> Any:
     """Add as argparse does, but of a flag that takes several values, and is there several times, all count."""
     if options.get("nargs") in {"*", "+"} and names[0].startswith("-"):
         options["action"] = "extend"
@@ -165,7 +178,13 @@ def _dev(_: settings.Dev) -> int:
     return dev()
 
 
-_COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] = {
+def _completion(chosen: settings.Completion) -> None:
+    from experiment_operator.commands.completion import script  # noqa: PLC0415
+
+    print(script(chosen.shell))
+
+
+_COMMANDS: Commands = {
     "watcher": (settings.Watcher, _serve),
     "worker": (settings.Worker, _serve),
     "api": (settings.Api, _serve),
@@ -183,19 +202,36 @@ _COMMANDS: dict[str, tuple[type[settings.Command], Callable[..., int | None]]] =
     "migrate-from-go-operator": (settings.Migrate, _migrate),
     "demo": (settings.Demo, _demo),
     "dev": (settings.Dev, _dev),
+    "completion": (settings.Completion, _completion),
 }
 
 
-def _usage() -> str:
-    width = max(map(len, _COMMANDS))
-    lines = [f"  {name:<{width}}  {(kind.__doc__ or '').splitlines()[0]}" for name, (kind, _) in _COMMANDS.items()]
+def operator() -> Program:
+    """Return `experiment-operator`, with all commands."""
+    return Program("experiment-operator", _COMMANDS)
+
+
+def plugin() -> Program:
+    """Return `kubectl experiment`, with the commands that ask the api."""
+    asking = {name: entry for name, entry in _COMMANDS.items() if issubclass(entry[0], settings.Asking)}
+    return Program("kubectl experiment", asking)
+
+
+def in_short(kind: type[settings.Command]) -> str:
+    """Return what a command does, in one line."""
+    return (kind.__doc__ or "").splitlines()[0]
+
+
+def _usage(program: Program) -> str:
+    width = max(map(len, program.commands))
+    lines = [f"  {name:<{width}}  {in_short(kind)}" for name, (kind, _) in program.commands.items()]
     return "\n".join(
         [
-            f"usage: {PROGRAM} COMMAND [FLAGS]",
+            f"usage: {program.name} COMMAND [FLAGS]",
             "",
             *lines,
             "",
-            f"{PROGRAM} COMMAND --help tells its flags, {PROGRAM} --version the version.",
+            f"{program.name} COMMAND --help tells its flags, {program.name} --version the version.",
         ]
     )
 

@@ -356,7 +356,10 @@ class Asking(Command):
     )
 
     namespace: Annotated[DnsLabel | None, Field(description="of the Experiment; else that of the kubeconfig")] = None
-    output: Annotated[Literal["text", "json", "yaml"], Field(description="text is for people")] = "text"
+    output: Annotated[
+        Literal["text", "wide", "json", "yaml"],
+        Field(description="text is for people; wide is text, with more columns where it is a table"),
+    ] = "text"
     server: Annotated[
         HttpUrl | None, Field(description="URL of the api; else it is reached through the API server's service proxy")
     ] = None
@@ -539,3 +542,11 @@ class Demo(Command):
 
 class Dev(Command):
     """Run cluster and service on this machine, with a sample applied, until Ctrl-C."""
+
+
+class Completion(Command):
+    """Print what lets a shell complete commands, flags and Experiments' names on TAB."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPERIMENT_OPERATOR_")  # `SHELL` alone is everybody's
+
+    shell: CliPositionalArg[Literal["bash", "zsh", "fish"]]

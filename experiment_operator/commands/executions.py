@@ -14,7 +14,8 @@ from experiment_operator.commands.output import Printer, local_time
 from experiment_operator.settings import Executions
 
 _PAGE = 50
-_COLUMNS = {"NUMBER": 8, "STARTED": 21, "BY": 9, "STATUS": 12, "VERDICT": 18, "TOOK": 0}
+_COLUMNS = {"NUMBER": 8, "STARTED": 21, "BY": 9, "STATUS": 12, "VERDICT": 18, "TOOK": 9}
+_MORE_COLUMNS = {"PASSED": 8, "FAILED": 8, "ERRORED": 9, "ENDED": 21, "ID": 0}
 _COLOURS = {"Passed": "green", "Failed": "red", "Errored": "red", "NotEvaluated": "yellow"}
 _JUDGED = {"Passed", "Failed", "Errored"}
 
@@ -31,7 +32,7 @@ async def _executions(settings: Executions, api: Remote, out: Printer) -> int:
         out.document(answer)
         return 0
     print_missing(answer)
-    out.line((_row(*_COLUMNS), "bold"))
+    out.line((_row(*_COLUMNS, *(_MORE_COLUMNS if out.wide else ())), "bold"))
     for execution in reversed(answer["items"]):
         _print_row(execution, out)
     return 0
@@ -88,25 +89,29 @@ def print_missing(answer: dict[str, Any]) -> None:
 
 def print_execution(execution: dict[str, Any], out: Printer) -> None:
     """Print how one stands, or was judged, and what that rests on."""
-    started = f"{local_time(execution['startTime']):%Y-%m-%d %H:%M:%S}"
     by = f", started by {execution['startedBy']}" if execution["startedBy"] else ""
     out.line(
         (f"Execution {number_or_id(execution)}", "bold"),
-        f" of {started}{by}: ",
+        f" of {_time(execution['startTime'])}{by}: ",
         (execution["summary"] or "unknown", _colour(execution)),
     )
     _print_message(execution, out)
 
 
 def _print_row(execution: dict[str, Any], out: Printer) -> None:
-    row = _row(
+    cells = [
         number_or_id(execution),
-        f"{local_time(execution['startTime']):%Y-%m-%d %H:%M:%S}",
+        _time(execution["startTime"]),
         execution["startedBy"] or "",
         execution["status"] or "",
         execution["summary"] if execution["verdict"] else "",
         "" if execution["durationSeconds"] is None else f"{execution['durationSeconds']:.0f} s",
-    )
+    ]
+    if out.wide:
+        counts = execution["metrics"] or {"passed": "", "failed": "", "errored": ""}
+        cells += [*(str(counts[each]) for each in ("passed", "failed", "errored"))]
+        cells += [_time(execution["endTime"]), execution["executionId"]]
+    row = _row(*cells)
     out.line((row, _colour(execution)))
     _print_message(execution, out)
 
@@ -125,5 +130,10 @@ def number_or_id(execution: dict[str, Any]) -> str:
     return str(execution["executionNumber"] or execution["executionId"])
 
 
+def _time(time: str | None) -> str:
+    return f"{local_time(time):%Y-%m-%d %H:%M:%S}" if time else ""
+
+
 def _row(*cells: str) -> str:
-    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, _COLUMNS.values(), strict=True)).rstrip()
+    widths = [*_COLUMNS.values(), *_MORE_COLUMNS.values()]
+    return "".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=False)).rstrip()

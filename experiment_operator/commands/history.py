@@ -26,14 +26,14 @@ async def _history(settings: History, api: Remote, out: Printer) -> int:
     if not settings.follow:
         answer = await api.get(f"{path}/reconciliations", limit=settings.limit)
         if out.for_people:
-            out.line((_row("STARTED", "WHY", "OUTCOME", "TOOK"), "bold"))
+            _print_head(out)
             for run in reversed(answer["items"]):
                 print_run(run, out)
         else:
             out.document(answer)
         return 0
     if out.for_people:
-        out.line((_row("STARTED", "WHY", "OUTCOME", "TOOK"), "bold"))
+        _print_head(out)
     async for run in _ended_runs(path, settings.limit, api):
         if out.for_people:
             print_run(run, out)
@@ -64,10 +64,15 @@ async def _ended_runs(path: str, limit: int, api: Remote) -> AsyncIterator[dict[
                     yield run
 
 
+def _print_head(out: Printer) -> None:
+    more = ("STATUS", "ENDED", "RUN") if out.wide else ()
+    out.line((_row("STARTED", "WHY", "OUTCOME", "TOOK", *more), "bold"))
+
+
 def print_run(run: dict[str, Any], out: Printer) -> None:
     took = "" if run["durationSeconds"] is None else f"{run['durationSeconds']:.1f} s"
-    started = local_time(run["startTime"])
-    row = _row(f"{started:%Y-%m-%d %H:%M:%S}", ", ".join(run["reasons"]), run["outcome"], took)
+    more = (run["status"], _time(run["closeTime"]), run["runId"]) if out.wide else ()
+    row = _row(_time(run["startTime"]), ", ".join(run["reasons"]), run["outcome"], took, *more)
     out.line((row, _COLOURS.get(run["outcome"], "red")))
     for change in run["changes"]:
         out.line(f"    {change}")
@@ -75,5 +80,10 @@ def print_run(run: dict[str, Any], out: Printer) -> None:
         out.line(f"    {run['message']}")
 
 
-def _row(started: str, why: str, outcome: str, took: str) -> str:
-    return f"{started:<21}{why:<42} {outcome:<18}{took}".rstrip()
+def _time(time: str | None) -> str:
+    return f"{local_time(time):%Y-%m-%d %H:%M:%S}" if time else ""
+
+
+def _row(started: str, why: str, outcome: str, took: str, *more: str) -> str:
+    rest = "".join(f"{cell:<{width}}" for cell, width in zip(more, (12, 21, 0), strict=False))
+    return f"{started:<21}{why:<42} {outcome:<18}{took:<9}{rest}".rstrip()

@@ -16,7 +16,8 @@ class Printer:
     """Lines for people, or documents for programs."""
 
     def __init__(self, style: str) -> None:
-        self.for_people = style == "text"
+        self.for_people = style in {"text", "wide"}
+        self.wide = style == "wide"
         self._style = style
         # Where it is no terminal, lines are not broken, and there are no colours.
         self._console = _Console(highlight=False, soft_wrap=True)

@@ -20,6 +20,7 @@ REQUIRED = {
     **{name: ["it"] for name in ("executions", "history", "run", "scores", "why")},
     "render": ["-"],
     "plan": ["--file=-"],
+    "completion": ["bash"],
 }
 SETTINGS = [
     (command, field) for command, (kind, _) in cli._COMMANDS.items() for field in kind.model_fields
