@@ -46,7 +46,7 @@ tools: $(READY) ## Get the local control plane: found, downloaded, or built once
 helm: $(READY) ## Get helm: found, or built once (about 4 minutes), for the chart's tests and make release
 	@$(BIN)/python -m release.helm
 
-release: $(READY) $(RELEASE)/.ready ## Make what a release consists of in dist/, for REGISTRY=...; publish nothing
+release: $(READY) $(RELEASE)/.ready ## Make what a release consists of in dist/, for REGISTRY=... DOWNLOADS=...; publish nothing
 	@$(BIN)/python -m release
 
 carry: $(READY) ## Carry version, CRD and alerts to where chart, kustomize and docs have them again

@@ -1,8 +1,9 @@
 """`make release`: what a release consists of, in dist/, and nothing is published.
 
-The wheel, the chart, one install.yaml for each overlay, the phase templates, a CycloneDX SBOM of what the lock file
-pins, the image where a Docker engine answers, and SHA256SUMS. REGISTRY=registry.example.com/platform is where the image
-will be pulled from; it is said in each install.yaml, and the image is tagged with it.
+The wheel, what krew installs as `kubectl experiment`, the chart, one install.yaml for each overlay, the phase
+templates, a CycloneDX SBOM of what the lock file pins, the image where a Docker engine answers, and SHA256SUMS.
+REGISTRY=registry.example.com/platform is where the image will be pulled from; it is said in each install.yaml, and the
+image is tagged with it. DOWNLOADS=https://… is where these files will be, which krew's manifest says.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localcluster.tools import tool
-from release import carry, helm
+from release import carry, helm, krew
 
 ROOT = carry.ROOT
 MANIFESTS = {
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--registry", default=os.environ.get("REGISTRY", ""), help="where the image will be pulled from"
     )
+    parser.add_argument(
+        "--downloads", default=os.environ.get("DOWNLOADS", ""), help="where these files will be downloaded from"
+    )
     options = parser.parse_args(arguments)
     if found := carry.stale():
         print(f"error: run make carry first, for {', '.join(path.name for path in found)}", file=sys.stderr)
@@ -47,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image = "/".join(filter(None, [options.registry.strip("/"), f"experiment-operator:{carry.version()}"]))
     for make in (_wheel, _chart, _sbom):
         make(into)
+    krew.write(into, options.downloads)
     _manifests(into, image)
     _image(into, image)
     _checksums(into)

@@ -65,6 +65,8 @@ def test_it_is_whole_and_each_file_has_its_checksum(released):
         f"experiment-operator-{VERSION}-image.tar",
         f"experiment-operator-{VERSION}.cdx.json",
         f"experiment-operator-{VERSION}.tgz",
+        f"kubectl-experiment-{VERSION}.tar.gz",
+        "krew-experiment.yaml",
         *MANIFESTS,
     }
     checked = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=released, check=False)

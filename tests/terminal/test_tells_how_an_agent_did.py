@@ -38,6 +38,15 @@ async def test_executions_are_a_table_whose_newest_is_the_last(type_at, scripted
     ]
 
 
+async def test_a_wide_table_has_the_counts_the_end_and_the_id_as_well(type_at, scripted):
+    scripted.pages = [page(RUNNING, FAILED)]
+    head, failed, message, running = _lines(await type_at("executions", "weather", "-o", "wide"))
+    assert head == "NUMBER STARTED BY STATUS VERDICT TOOK PASSED FAILED ERRORED ENDED ID"
+    assert failed == f"12 2026-11-24 03:19:04 Service passed Failed 17/20 16 s 17 3 0 2026-11-24 03:19:20 {ID}"
+    assert message == FAILED["message"]
+    assert running == f"14 2026-11-24 03:19:04 Service running {RUNNING['executionId']}"
+
+
 async def test_pages_are_read_until_there_are_as_many_as_asked_for(type_at, scripted):
     scripted.pages = [page(FAILED, more="abc"), page(more="def"), page(FAILED, FAILED, more="ghi")]
     answer = await type_at("executions", "weather", "--limit=2", "--verdict=Failed", "--started-by=Service")

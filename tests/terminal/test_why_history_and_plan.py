@@ -20,6 +20,14 @@ async def test_history_says_what_was_done_and_why(type_, weather, namespace):
     assert "\033" not in answer.out
 
 
+async def test_a_wide_history_names_the_runs_as_well(type_, weather):
+    newest = json.loads((await type_("history", weather, "--limit=1", "-o", "json")).out)["items"][0]
+    head, run, *_ = (await type_("history", weather, "--limit=1", "-o", "wide")).out.splitlines()
+    assert head.split() == ["STARTED", "WHY", "OUTCOME", "TOOK", "STATUS", "ENDED", "RUN"]
+    assert run.split()[-1] == newest["runId"]
+    assert f" {newest['status']} " in run
+
+
 @pytest.mark.parametrize(("style", "load"), [("json", json.loads), ("yaml", yaml.safe_load)])
 async def test_programs_get_the_apis_own_answer(type_, weather, style, load):
     answer = load((await type_("history", weather, "-o", style)).out)
