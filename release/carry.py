@@ -22,7 +22,7 @@ _COPIES = {
 _VERSIONS = {
     "deploy/base/kustomization.yaml": r"- name: experiment-operator\n    newTag: ",
     "deploy/chart/Chart.yaml": r"\n(?:version|appVersion): ",
-    "docs/install.md": r"/experiment-operator:|/experiment-operator\n    newTag: ",
+    "docs/install.md": r"/experiment-operator:|/experiment-operator\n    newTag: |kubectl-experiment-",
     "README.md": r"/experiment-operator:",
 }
 

@@ -19,8 +19,6 @@ _DEMO = "tests/demo runs what it runs"
 NOT_RUN = {
     # By page and by what the block begins with.
     ("README.md", "make demo"): _DEMO,
-    ("README.md", "make dev"): _DEV,
-    ("README.md", "docker compose"): _DOCKER,
     ("README.md", "helm upgrade"): _HELM,
     ("README.md", "export REGISTRY="): "needs an engine and a registry; tests/compose builds the image",
     ("docs/compose.md", "docker compose"): _DOCKER,
@@ -40,6 +38,8 @@ NOT_RUN = {
         "docs/gitops.md",
         "kubectl apply --server-side -k deploy/argocd",
     ): "needs Argo CD's namespace; tests/e2e applies it",
+    ("docs/install.md", "python3 -m venv commands"): "needs a release; tests/deploy makes one",
+    ("docs/install.md", "kubectl krew"): "needs krew and a release; tests/deploy unpacks what it does",
     ("docs/install.md", "docker build"): "needs an engine and a registry; tests/compose builds the image",
     ("docs/install.md", "helm upgrade"): _HELM,
     ("docs/install.md", "kubectl rollout status"): _NO_PODS,
@@ -77,7 +77,7 @@ export PATH="$PWD/.venv/bin:$PATH" EXPERIMENT_OPERATOR_SERVER=$API_URL
 """
 _AT_HOME = f"{_STACK} kubectl config set-context --current --namespace=sample-agents"
 BEFORE = {
-    "README.md": 'export PATH="$PWD/.venv/bin:$PATH" REGISTRY=registry.example.com/platform',
+    "README.md": f"{_AT_HOME}; export REGISTRY=registry.example.com/platform",
     "docs/conditions.md": _AT_HOME,
     "docs/evaluations.md": _AT_HOME,
     "docs/getting-started.md": "",
