@@ -42,7 +42,7 @@ class Agent:
     """
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
-        self.answers = answers
+        self.answers = dict(answers)  # its own: a test may change what it says
         self.lost = Answer("I do not know what you mean.")
         self._contexts: set[str] = set()
 
