@@ -16,6 +16,7 @@ COMMANDS = [
     ["--help"],
     ["--version"],
     ["crd"],
+    ["completion", "bash"],
     ["render", str(SAMPLE)],
     ["doctor"],
     ["doctor", "--output=json"],
