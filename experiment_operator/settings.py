@@ -388,6 +388,7 @@ class Plan(Asking):
         BeforeValidator(_comma_separated),
         Field(description="file with Experiments; - is standard input; may be given again"),
     ]
+    markdown: Annotated[bool, Field(description="as Markdown, for a comment on a pull request")] = False
 
 
 class Ui(Asking):

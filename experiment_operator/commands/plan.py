@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable
 from difflib import unified_diff
@@ -39,7 +40,9 @@ async def _plan(settings: Plan, api: Remote, out: Printer) -> int:
         except ApiError as error:
             raise ApiError(f"{document.where}: {error}") from None
         fine = fine and not answer["refusals"] and not answer["problems"]
-        if out.for_people:
+        if settings.markdown:
+            print(_markdown(answer))
+        elif out.for_people:
             print_plan(answer, out)
         else:
             out.document(answer)
@@ -54,8 +57,7 @@ def _in_namespace(content: Any, namespace: str) -> Any:
 
 
 def print_plan(plan: dict[str, Any], out: Printer) -> None:
-    title = "nothing would change" if not plan["needed"] else f"would be reconciled: {', '.join(plan['reasons'])}"
-    out.line((f"Experiment {plan['namespace']}/{plan['name']}", "bold"), f"  {title}")
+    out.line((f"Experiment {plan['namespace']}/{plan['name']}", "bold"), f"  {_title(plan)}")
     for change in plan["changes"]:
         _print_change(change, out)
     for refusal in plan["refusals"]:
@@ -66,12 +68,57 @@ def print_plan(plan: dict[str, Any], out: Printer) -> None:
         out.line(("  warning  ", "yellow"), f"{warning['path']}: {warning['message']}")
 
 
+def _title(plan: dict[str, Any]) -> str:
+    return f"would be reconciled: {', '.join(plan['reasons'])}" if plan["needed"] else "nothing would change"
+
+
+def _markdown(plan: dict[str, Any]) -> str:
+    """Write it for a comment on a pull request.
+
+    What others have written stands as code, where it makes no links and calls nobody.
+    """
+    parts = [f"**Experiment {_code(plan['namespace'] + '/' + plan['name'])}**: {_code(_title(plan))}"]
+    for kind in ("refusal", "problem", "warning"):
+        for found in plan[f"{kind}s"]:
+            words = f"{found.get('path') or found['reason']}: {found['message']}"
+            parts.append(f"- **{kind}** {_code(words)}")
+    for change in plan["changes"]:
+        parts.append(f"- {_what(change)}")
+        fields = [each for each in change["fields"] if APPLIED not in each["path"]]
+        if change["verb"] == "change" and fields:
+            parts.append(_diff(fields))
+    return "\n".join(parts) + "\n"
+
+
+def _diff(fields: list[dict[str, Any]]) -> str:
+    lines = []
+    for field in fields:
+        changed = _changed_lines(_lines(field["current"]), _lines(field["planned"]))
+        left = len(changed) - _MAX_LINES
+        lines += [f"@@ {field['path']} @@", *changed[:_MAX_LINES], *([f"… and {left} lines more"] if left > 0 else ())]
+    fence = _ticks("\n".join(lines), least=3)
+    return "\n".join(f"  {line}" for line in (f"{fence}diff", *lines, fence))
+
+
+def _code(text: str) -> str:
+    text = " ".join(text.split())
+    ticks = _ticks(text, least=1)
+    return f"{ticks} {text} {ticks}" if "`" in text else f"{ticks}{text}{ticks}"
+
+
+def _ticks(text: str, *, least: int) -> str:
+    """Return more backticks than stand anywhere in a row in the text."""
+    return "`" * max(least, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+
+
+def _what(change: dict[str, Any]) -> str:
+    verbs = {"addFinalizer": "add finalizer to", "removeFinalizer": "remove finalizer of"}
+    return f"{verbs.get(change['verb'], change['verb'])} {change['kind']} {change['namespace']}/{change['name']}"
+
+
 def _print_change(change: dict[str, Any], out: Printer) -> None:
     sign, colour = _SIGNS.get(change["verb"], ("~", "yellow"))
-    what = {"addFinalizer": "add finalizer to", "removeFinalizer": "remove finalizer of"}.get(
-        change["verb"], change["verb"]
-    )
-    out.line((f"  {sign} {what} {change['kind']} {change['namespace']}/{change['name']}", colour))
+    out.line((f"  {sign} {_what(change)}", colour))
     for field in change["fields"] if change["verb"] == "change" else ():
         if APPLIED not in field["path"]:  # a digest says nothing to people
             _print_difference(field, out)

@@ -54,6 +54,23 @@ async def test_plan_shows_each_field_that_would_change(type_, weather, cluster, 
     assert 'config.otelExporterOtlpEndpoint: null → "http://tempo:4318"' in answer.out
 
 
+async def test_a_plan_as_markdown_goes_into_a_comment(type_, weather, cluster, namespace):
+    """What others have written can neither end the code that it stands in nor call anybody."""
+    obj = json.loads(await cluster.kubectl("get", "-n", namespace, "exp", weather, "-o", "json"))
+    obj = {key: obj[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": weather}}
+    obj["spec"]["scenarios"][0]["steps"][0]["input"] = "```\n@team, `look`"
+    obj["spec"]["agentRef"]["name"] = "no-such-agent"
+    answer = await type_("plan", "--markdown", "-f", "-", stdin=yaml.safe_dump(obj))
+    assert answer.code == 1, answer.err
+    lines = answer.out.splitlines()
+    assert lines[0] == f"**Experiment `{namespace}/{weather}`**: `would be reconciled: generation 2`"
+    assert f"- **refusal** `spec.agentRef: Agent {namespace}/no-such-agent does not exist.`" in lines
+    fence = lines.index("  ````diff")
+    assert lines[fence - 1].startswith("- change ConfigMap ")
+    assert lines[fence + 1] == "  @@ data[experiment.json] @@"
+    assert any("@team" in line for line in lines[fence : lines.index("  ````", fence)])
+
+
 async def test_a_plan_that_would_not_work_ends_with_1(type_, namespace):
     spec = {"agentRef": {"name": "nobody"}, "scenarios": [{"name": "a", "steps": [{"input": "b"}]}]}
     obj = {
