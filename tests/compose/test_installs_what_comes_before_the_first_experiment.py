@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from experiment_operator.local import compose
+from experiment_operator.resources import TEMPLATES
 from localcluster import LocalCluster
 
 # It starts clusters: what still runs for another folder ends.
@@ -28,12 +29,13 @@ async def test_the_step_install_makes_the_sample_and_respects_its_deletion(empty
     async def names(kind, namespace):
         return (await empty_cluster.kubectl("get", kind, "-n", namespace, "-o", "name")).split()
 
+    phases = [*TEMPLATES.glob("*-template.yaml")]
     await compose.install()
-    assert len(await names("testworkflowtemplates", "testkube")) == 5
+    assert len(await names("testworkflowtemplates", "testkube")) == len(phases)
     assert await names("experiments", "sample-agents") == ["experiment.testbench.agentic-layer.ai/weather"]
 
     await empty_cluster.kubectl("delete", "exp", "weather", "-n", "sample-agents")
     await empty_cluster.kubectl("delete", "testworkflowtemplate", "run-template", "-n", "testkube")
     await compose.install()
-    assert len(await names("testworkflowtemplates", "testkube")) == 5
+    assert len(await names("testworkflowtemplates", "testkube")) == len(phases)
     assert await names("experiments", "sample-agents") == []

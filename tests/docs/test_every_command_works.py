@@ -78,7 +78,7 @@ export PATH="$PWD/.venv/bin:$PATH" EXPERIMENT_OPERATOR_SERVER=$API_URL
 _AT_HOME = f"{_STACK} kubectl config set-context --current --namespace=sample-agents"
 BEFORE = {
     "README.md": f"{_AT_HOME}; export REGISTRY=registry.example.com/platform",
-    "docs/conditions.md": _AT_HOME,
+    "docs/conditions.md": f"{_AT_HOME}; experiment-operator run weather --wait",
     "docs/evaluations.md": _AT_HOME,
     "docs/getting-started.md": "",
     "docs/operations.md": f"{_STACK} kubectl apply -k deploy/base",
