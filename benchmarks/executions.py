@@ -151,8 +151,8 @@ def _quantiles(seconds: list[float]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.executions", description=__doc__)
-    parser.add_argument(
-        "--experiments", type=int, default=1000, help="with one execution a minute each (default: 1000)"
-    )
-    rows = uvloop.run(main(parser.parse_args().experiments))
+    parser.add_argument("--experiments", type=int, default=1000, help="how many there are (default: 1000)")
+    parser.add_argument("--per-minute", type=int, default=1000, help="executions of all of them (default: 1000)")
+    chosen = parser.parse_args()
+    rows = uvloop.run(main(chosen.experiments, chosen.per_minute))
     print("\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]))

@@ -16,6 +16,7 @@ from pathlib import Path
 import filelock
 
 from experiment_operator.local.stack import AGENT, NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
+from experiments.names import EXECUTE_AT
 from localcluster.tools import tool
 
 _ENV = Path(".local") / "env"
@@ -35,6 +36,8 @@ async def _dev() -> None:
                 await stack.cluster.kubectl(
                     "wait", "-n", NAMESPACE, "-f", str(SAMPLE), "--for=condition=Ready", "--timeout=30s"
                 )
+                # So that there is an evaluation to see, and its verdict a moment later.
+                await stack.cluster.kubectl("annotate", "-n", NAMESPACE, "-f", str(SAMPLE), f"{EXECUTE_AT}=now")
                 _write_env(stack)
                 print(_addresses(stack))
                 await asyncio.Event().wait()
