@@ -118,6 +118,14 @@ def executions_observed(failure: str = "") -> Condition:
 _EVALUATED, _OBSERVED = ExecutionConditionType.EVALUATED, ExecutionConditionType.EXECUTIONS_OBSERVED
 
 
+def why_not_ready(status: ExperimentStatus) -> str:
+    """Say that an Experiment is not Ready, and why, as far as its status tells; empty where it is."""
+    ready = status.condition(ConditionType.READY)
+    if ready and ready.status == "True":
+        return ""
+    return f"It is not Ready: {ready.reason}: {ready.message}" if ready else "It is not Ready."
+
+
 def with_conditions(obj: Object, said: Iterable[Condition], now: str) -> list[dict[str, Any]]:
     """Return the conditions of an Experiment with these in the place of earlier ones of their types; all others stay.
 

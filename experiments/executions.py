@@ -211,7 +211,7 @@ def execution_memo(execution: ExecutionTarget, seen: Seen | None = None, judged:
     judgement = {
         "verdict": judged.verdict,
         "message": cut(judged.message, _MAX_MEMO_TEXT_BYTES),
-        "by_metric": {cut(metric, _MAX_METRIC_BYTES): mean for metric, mean in means.items()},
+        "by_metric": means,
         **asdict(judged.counts),
     }
     return ExecutionMemo(**{**asdict(known), **judgement})

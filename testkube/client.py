@@ -160,6 +160,16 @@ class TestkubeClient:
         """
         await self._request("POST", f"/test-workflows/{_quoted(workflow)}/abort")
 
+    async def read_artifact(self, execution: str, path: str, limit: int) -> bytes | None:
+        """Read an artifact that is listed; None where it has more than `limit` bytes."""
+        content = bytearray()
+        async with self.artifact(execution, path) as pieces:
+            async for piece in pieces:
+                content += piece
+                if len(content) > limit:
+                    return None
+        return bytes(content)
+
     async def _list(self, path: str, query: Query) -> list[Execution]:
         answer = await self._request("GET", path, query)
         try:

@@ -22,7 +22,7 @@ from experiments.conditions import (
     with_conditions,
 )
 from experiments.contract import Target
-from experiments.executions import ExecutionTarget, StartRequest
+from experiments.executions import ExecutionTarget, StartRequest, rfc3339
 from experiments.models import Condition, ExperimentStatus, parse_status
 from experiments.names import EXECUTE_AT
 from experiments.resources import EXPERIMENT
@@ -115,7 +115,7 @@ class Following:
         news = _news(status, self._failure)
         if not news:
             return
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = rfc3339(datetime.now(UTC))
         guard = {"resourceVersion": experiment["metadata"]["resourceVersion"]}
         patch = {"metadata": guard, "status": {"conditions": with_conditions(experiment, news, now)}}
         try:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from experiments.conditions import ConditionType, evaluated, executions_observed, with_conditions
+from experiments.conditions import evaluated, executions_observed, why_not_ready, with_conditions
 from experiments.contract import Target
 from experiments.errors import TestkubeUnavailable
 from experiments.evaluation import EVALUATED_EXPERIMENT, MAX_ARTIFACT_BYTES, Evaluation, not_evaluated, read
@@ -104,20 +104,15 @@ class ExecutionActivities:
 
     async def _evaluation(self, execution: ExecutionTarget) -> Evaluation:
         try:
-            found = next(
-                (a for a in await self._testkube.artifacts(execution.id) if a.name == EVALUATED_EXPERIMENT), None
-            )
-            if found is None:
+            listed = await self._testkube.artifacts(execution.id)
+            if all(each.name != EVALUATED_EXPERIMENT for each in listed):
                 return not_evaluated(await self._why_without_scores(execution))
         except NotFound:
             return not_evaluated("Testkube has no such execution any more, nor its scores.")
-        content = bytearray()
-        async with self._testkube.artifact(execution.id, EVALUATED_EXPERIMENT) as pieces:
-            async for piece in pieces:
-                content += piece
-                if len(content) > MAX_ARTIFACT_BYTES:
-                    return not_evaluated(f"{EVALUATED_EXPERIMENT} is larger than {MAX_ARTIFACT_BYTES // 2**20} MiB.")
-        return read(bytes(content))
+        content = await self._testkube.read_artifact(execution.id, EVALUATED_EXPERIMENT, MAX_ARTIFACT_BYTES)
+        if content is None:
+            return not_evaluated(f"{EVALUATED_EXPERIMENT} is larger than {MAX_ARTIFACT_BYTES // 2**20} MiB.")
+        return read(content)
 
     async def _why_without_scores(self, execution: ExecutionTarget) -> str:
         """Say where an execution has stopped that left no scores."""
@@ -215,16 +210,13 @@ def _check_is_ready(wish: StartRequest, live: Object | None) -> None:
     problem = "It does not exist any more."
     if live is not None:
         status, meta = parse_status(live), live["metadata"]
-        ready = status.condition(ConditionType.READY)
         if "deletionTimestamp" in meta:
             problem = "It is being deleted."
         elif status.observed_generation != meta["generation"]:
             words = f"{wish.target}: its newest change is still to be worked on."
             raise ApplicationError(words, type=NOT_READY, next_retry_delay=_CATCH_UP_DELAY)
-        elif ready and ready.status == "True":
+        elif not (problem := why_not_ready(status)):
             return
-        else:
-            problem = f"It is not Ready: {ready.reason}: {ready.message}" if ready else "It is not Ready."
     benign = ApplicationErrorCategory.BENIGN
     raise ApplicationError(f"{wish.target}: {problem}", type=NOT_READY, non_retryable=True, category=benign)
 

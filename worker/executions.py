@@ -48,6 +48,7 @@ with workflow.unsafe.imports_passed_through():
         Started,
         StartRequest,
         execution_memo,
+        rfc3339,
     )
     from temporal.search_attributes import EXPERIMENT_NAMESPACE, of_namespace
     from worker.steps import (
@@ -158,8 +159,7 @@ class FollowExecution:
         return judged
 
     async def _report(self, seen: Seen, judged: Judged | None = None) -> None:
-        now = workflow.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        report = ExecutionReport(self._execution, seen, now)
+        report = ExecutionReport(self._execution, seen, rfc3339(workflow.now()))
         if judged:
             report.verdict, report.message, report.counts = judged.verdict, judged.message, judged.counts
         # Lists are made from memos, so that they need not open the history of each run.
@@ -213,8 +213,7 @@ class StartExecution:
         return started
 
     async def _honour(self, wish: StartRequest, refused: str = "") -> None:
-        now = workflow.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        done = ExecuteAt(wish.target, wish.execute_at, now, refused)
+        done = ExecuteAt(wish.target, wish.execute_at, rfc3339(workflow.now()), refused)
         await take_step(WRITE_EXECUTE_AT, done, str, UNLIMITED_RETRY)
 
 

@@ -73,16 +73,11 @@ async def listed(testkube: TestkubeClient, execution: str) -> list[Artifact]:
 
 async def read(testkube: TestkubeClient, execution: str, path: str, limit: int) -> bytes | None:
     """Read one that is listed; None where it is gone, or has more than `limit` bytes. Raises TestkubeUnavailable."""
-    content = bytearray()
     try:
-        async with testkube_call(), testkube.artifact(execution, path) as pieces:
-            async for piece in pieces:
-                content += piece
-                if len(content) > limit:
-                    return None
+        async with testkube_call():
+            return await testkube.read_artifact(execution, path, limit)
     except TestkubeError:
         return None
-    return bytes(content)
 
 
 class ArtifactResponse(Response):

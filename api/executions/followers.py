@@ -22,7 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.executions.stretches import Key, window
 from api.reconciliations.close_event import decode
-from api.reconciliations.visibility import temporal_call
+from api.reconciliations.visibility import begun_within, temporal_call
 from experiments.contract import Target
 from experiments.executions import (
     FOLLOW_EXECUTION,
@@ -184,7 +184,7 @@ class FollowerList:
         end = min(before[0], datetime.now(UTC) + _MAX_SKEW)
 
         async def count(start: datetime) -> int:
-            return await self._followers.count(f"{self._query} AND {_within(start, end)}")
+            return await self._followers.count(f"{self._query} AND {begun_within(start, end)}")
 
         start = await window(count, end, since, size)
         await self._read((start or since) - _MAX_SKEW, end + _MAX_LAG)
@@ -195,7 +195,7 @@ class FollowerList:
         if last > self._known_until:
             self._known, self._known_until, self._known_since = {}, last, last
         if first < self._known_since:
-            async for each in self._followers.listed(f"{self._query} AND {_within(first, self._known_since)}"):
+            async for each in self._followers.listed(f"{self._query} AND {begun_within(first, self._known_since)}"):
                 self._known.setdefault(each.execution, each)
             self._known_since = first
 
@@ -225,8 +225,3 @@ async def _memo(run: WorkflowExecution) -> ExecutionMemo:
     except (ValueError, KeyError, RuntimeError):
         return ExecutionMemo()
     return memo
-
-
-def _within(start: datetime, end: datetime) -> str:
-    first, last = (time.astimezone(UTC).isoformat() for time in (start, end))
-    return f"StartTime >= '{first}' AND StartTime < '{last}'"

@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from api.executions.followers import Followers
 from api.http.problems import ExecutionNotStarted, ExperimentNotReady
 from api.reconciliations.visibility import temporal_call
-from experiments.conditions import ConditionType
+from experiments.conditions import why_not_ready
 from experiments.executions import NOT_READY, Started, StartRequest
 from experiments.models import parse_status
 from kube.objects import Object
@@ -69,7 +69,4 @@ def refusal(obj: Object) -> str:
         return "It is being deleted."
     if (obj.get("spec") or {}).get("suspend"):
         return "It is suspended."
-    ready = parse_status(obj).condition(ConditionType.READY)
-    if ready and ready.status == "True":
-        return ""
-    return f"It is not Ready: {ready.reason}: {ready.message}" if ready else "It is not Ready."
+    return why_not_ready(parse_status(obj))

@@ -53,8 +53,8 @@ def _told(point: Point) -> str:
     return point.verdict if point.value is None else f"{point.verdict} {point.value:.0%}"
 
 
-def plot(name: str, points: Sequence[Point], threshold: float | None = None) -> Markup:
-    """Draw the scores of one metric, the oldest first, between 0 and 1; the threshold as a line."""
+def plot(name: str, points: Sequence[Point]) -> Markup:
+    """Draw the scores of one metric, the oldest first, between 0 and 1."""
     scored = [each for each in points if each.value is not None]
     words = f"{name}, the oldest first: " + ", ".join(f"{each.value:.2f}" for each in scored)
     gap = (_WIDTH - 2 * _MARGIN) / max(1, len(points) - 1)
@@ -63,7 +63,6 @@ def plot(name: str, points: Sequence[Point], threshold: float | None = None) -> 
     parts = [
         _OPEN.format("plot", _WIDTH, _TALL, _WIDTH, _TALL, words),
         *(_LINE.format("grid", _MARGIN, _y(level), _WIDTH - _MARGIN, _y(level)) for level in (0.0, 0.5, 1.0)),
-        *([_LINE.format("threshold", _MARGIN, _y(threshold), _WIDTH - _MARGIN, _y(threshold))] if threshold else []),
         _POLYLINE.format(" ".join(f"{x:.1f},{y:.1f}" for x, y, _ in drawn)),
         *(_CIRCLE.format(TONES.get(each.verdict, "quiet"), x, y, each.label) for x, y, each in drawn),
         _CLOSE,

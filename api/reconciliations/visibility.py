@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
 
@@ -210,6 +211,12 @@ def query_by_name(namespace: str, name: str) -> str:
 def query_by_target(target: Target) -> str:
     """Select the runs of one Experiment, and of none that had its name before or after."""
     return f"{query_all()} AND WorkflowId = '{target.workflow_id}'"
+
+
+def begun_within(start: datetime, end: datetime) -> str:
+    """Select, as part of a query for visibility, the runs that began from `start` on and before `end`."""
+    first, last = (time.astimezone(UTC).isoformat() for time in (start, end))
+    return f"StartTime >= '{first}' AND StartTime < '{last}'"
 
 
 def has_outcome(outcome: str) -> str:

@@ -18,7 +18,7 @@ from api.executions.stretches import Key, Stretch, at, merged, window
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from api.reconciliations.schemas import Reconciliation
-from api.reconciliations.visibility import Runs, query_by_name
+from api.reconciliations.visibility import Runs, begun_within, query_by_name
 from api.timeline.schemas import TimelineItem, TimelinePage
 
 router = APIRouter(prefix="/api/v1", tags=["Timeline"])
@@ -66,10 +66,10 @@ class _Timeline:
         query, end = query_by_name(self.sources.subject.namespace, self.sources.subject.name), before[0] + _MOMENT
 
         async def count(start: datetime) -> int:
-            return await self.runs.count(f"{query} AND {_within(start, end)}")
+            return await self.runs.count(f"{query} AND {begun_within(start, end)}")
 
         start = await window(count, min(end, datetime.now(UTC)), since, size)
-        listed = await self.runs.all(f"{query} AND {_within(start or since, end)}")
+        listed = await self.runs.all(f"{query} AND {begun_within(start or since, end)}")
         keyed = sorted(((_key(run), run) for run in listed), key=lambda each: each[0], reverse=True)
         found = [(key, run) for key, run in keyed if key < before]
         # Each may have to be read: no more than are wanted.
@@ -87,8 +87,3 @@ def _key(run: WorkflowExecution) -> Key:
 
 def _item(run: Reconciliation) -> TimelineItem:
     return TimelineItem(kind="reconciliation", time=run.start_time, reconciliation=run)
-
-
-def _within(start: datetime, end: datetime) -> str:
-    first, last = (time.astimezone(UTC).isoformat() for time in (start, end))
-    return f"StartTime >= '{first}' AND StartTime < '{last}'"

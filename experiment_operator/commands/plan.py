@@ -17,6 +17,7 @@ from experiment_operator.settings import Plan
 from experiments.names import APPLIED
 
 _SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
+_LINE_COLOURS = {"-": "red", "+": "green"}
 _MAX_LINES = 20
 _MAX_MATCHED_LINES = 2000
 
@@ -94,8 +95,7 @@ def _diff(fields: list[dict[str, Any]]) -> str:
     lines = []
     for field in fields:
         changed = _changed_lines(_lines(field["current"]), _lines(field["planned"]))
-        left = len(changed) - _MAX_LINES
-        lines += [f"@@ {field['path']} @@", *changed[:_MAX_LINES], *([f"… and {left} lines more"] if left > 0 else ())]
+        lines += [f"@@ {field['path']} @@", *_shown(changed)]
     fence = _ticks("\n".join(lines), least=3)
     return "\n".join(f"  {line}" for line in (f"{fence}diff", *lines, fence))
 
@@ -131,11 +131,14 @@ def _print_difference(field: dict[str, Any], out: Printer) -> None:
         out.line(f"      {field['path']}: ", (before[0], "red"), " → ", (after[0], "green"))
         return
     out.line(f"      {field['path']}:")
-    changed = _changed_lines(before, after)
-    for line in changed[:_MAX_LINES]:
-        out.line((f"        {line}", "red" if line[0] == "-" else "green"))
-    if len(changed) > _MAX_LINES:
-        out.line(f"        … and {len(changed) - _MAX_LINES} lines more")
+    for line in _shown(_changed_lines(before, after)):
+        out.line((f"        {line}", _LINE_COLOURS.get(line[0], "")))
+
+
+def _shown(changed: list[str]) -> list[str]:
+    """Cut a long difference, and say by how much."""
+    left = len(changed) - _MAX_LINES
+    return [*changed[:_MAX_LINES], *([f"… and {left} lines more"] if left > 0 else ())]
 
 
 def _changed_lines(before: list[str], after: list[str]) -> list[str]:
