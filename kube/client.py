@@ -1,8 +1,8 @@
 """The calls this service makes to the Kubernetes API: JSON in, JSON out, every failure a `KubeError`.
 
-kubernetes-asyncio gives transport and authentication and nothing else: its typed objects cost ten times as much, and
-its watch neither lists again after 410 nor backs off. Nothing is retried or cached here: `reflector` builds on this to
-read, the worker's activities to write.
+kubernetes-asyncio finds the API server and authenticates, aiohttp carries the calls: typed objects would cost ten times
+as much, and that package's watch neither lists again after 410 nor backs off. Nothing is retried or cached here:
+`reflector` builds on this to read, the worker's activities to write.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import json
 import re
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
-from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import ConfigException
+import orjson
+from yarl import URL
 
-from kube.credentials import load_configuration
+from kube.configuration import ConfigException, Configuration
+from kube.credentials import load_configuration, tls_context
 from kube.errors import ExpiredError, NotFoundError, NotServedError, UnavailableError, error_for
 from kube.objects import FIELD_MANAGER, Object, Source, ref_of
 from proxies.environment import through
@@ -47,6 +48,8 @@ _WRITE = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 _JSON = "application/json"
 _METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+# An object may have more than aiohttp's 64 kB, and so may a line of a watch.
+_READ_BUFFER_BYTES = 2**21
 _METHODS = {
     "get": "GET",
     "list": "GET",
@@ -69,12 +72,13 @@ class KubeClient:
     """
 
     def __init__(self, configuration: Configuration, role: str = "") -> None:
-        self._api = ApiClient(configuration)
-        self._api.user_agent = user_agent(role)
-        # Its own session has two threads look for a proxy and a ~/.netrc before each request: half of a call's CPU.
-        session = self._api.rest_client.pool_manager
-        self._api.rest_client.pool_manager = aiohttp.ClientSession(connector=session.connector)
-        session.detach()
+        self._configuration = configuration
+        self._host = (configuration.host or "").rstrip("/")
+        self._user_agent = {"User-Agent": user_agent(role)}
+        connector = aiohttp.TCPConnector(limit=configuration.connection_pool_maxsize, ssl=tls_context(configuration))
+        # The environment's proxy is in the configuration already. To look for one, and for a ~/.netrc, before each call
+        # would cost half of it.
+        self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_BUFFER_BYTES)
         self._through = through(configuration.proxy)
 
     @classmethod
@@ -86,7 +90,7 @@ class KubeClient:
         return cls(await load_configuration(kubeconfig), role)
 
     async def close(self) -> None:
-        await self._api.close()
+        await self._session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -271,15 +275,14 @@ class KubeClient:
         verb = call.partition(" ")[0]
         try:
             with metrics.kubernetes_call(verb, what) as answered:
-                response: aiohttp.ClientResponse = await self._api.call_api(
-                    path,
+                response = await self._session.request(
                     _METHODS[verb],
-                    query_params=query or {},
-                    header_params={"Accept": accept, "Content-Type": content_type},
-                    body=body,
-                    auth_settings=["BearerToken"],
-                    _preload_content=False,  # which also skips kubernetes-asyncio's own check of the status
-                    _request_timeout=limits,
+                    URL(f"{self._host}{path}?{urlencode(query or {})}", encoded=True),
+                    headers={**await self._who_asks(), "Accept": accept, "Content-Type": content_type},
+                    data=None if body is None else _encoded(body),
+                    proxy=self._configuration.proxy,
+                    server_hostname=self._configuration.tls_server_name,
+                    timeout=limits,
                 )
                 answered(response.status)
             async with response:
@@ -291,6 +294,11 @@ class KubeClient:
             raise UnavailableError(f"{call}: no answer in time{self._through}") from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:
             raise UnavailableError(f"{call}: {error}{self._through}") from error
+
+    async def _who_asks(self) -> dict[str, str]:
+        """Return the headers that say so; the configuration renews a token that is about to expire."""
+        token = (await self._configuration.auth_settings()).get("BearerToken")
+        return {**self._user_agent, token["key"]: token["value"]} if token and token["value"] else self._user_agent
 
 
 def _collection(resource: Resource, namespace: str) -> str:
@@ -308,6 +316,13 @@ def _selectors(source: Source) -> dict[str, str]:
     return {key: value for key, value in query.items() if value}
 
 
+def _encoded(body: Object | Operations) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # numbers beyond 64 bits, halves of a surrogate pair: the API server says what it thinks of them
+        return json.dumps(body).encode()
+
+
 def _decoded(content: bytes) -> Any:
     try:
         return _parsed(content)
@@ -320,6 +335,8 @@ def _parsed(content: bytes) -> Any:
 
     The API server takes 10,000 levels in fields without a schema. Raises ValueError.
     """
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(content)
     try:
         return json.loads(content)
     except RecursionError:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
 
+from kube.configuration import ConfigException, Configuration, load_incluster_config, load_kube_config
 from kube.errors import KubeError
 from proxies.environment import ProxyError, checked, proxy_for
 
@@ -45,12 +44,7 @@ async def login(kubeconfig: Path | None) -> Login:
     configuration = Configuration()
     loader = await _load_kubeconfig(configuration, kubeconfig)
     try:
-        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if not configuration.verify_ssl:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if configuration.cert_file:
-            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        context = tls_context(configuration)
     except (OSError, ssl.SSLError) as error:
         raise KubeError(f"cannot use the certificates of {_name(kubeconfig)}: {error}") from error
     authorization: str = configuration.api_key.get("BearerToken", "")
@@ -67,12 +61,22 @@ async def login(kubeconfig: Path | None) -> Login:
 async def load_configuration(kubeconfig: Path | None) -> Configuration:
     """Load how to reach the API server. Raises KubeError with a sentence on what is missing or broken."""
     configuration = Configuration()
-    # From 3.13 on, Python refuses CA certificates without a key identifier. Many clusters have such; Go accepts them.
-    configuration.disable_strict_ssl_verification = True
     if kubeconfig is not None or not _load_service_account(configuration):
         await _load_kubeconfig(configuration, kubeconfig)
     configuration.proxy = _proxy_of(configuration)
     return configuration
+
+
+def tls_context(configuration: Configuration) -> ssl.SSLContext:
+    """Make what verifies the API server, and shows a certificate of ours if there is one. Raises OSError, SSLError."""
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    # From 3.13 on, Python refuses CA certificates without a key identifier. Many clusters have such; Go accepts them.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not configuration.verify_ssl:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    return context
 
 
 def _load_service_account(configuration: Configuration) -> bool:
