@@ -6,6 +6,7 @@ The three know nothing of each other: they meet in Temporal and in Kubernetes, a
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -35,6 +36,8 @@ from testkube.client import TestkubeClient
 log = structlog.get_logger(__name__)
 
 _RETRY_SECONDS = 1.0
+# Python looks for cycles after every 700 new objects, of which one call makes as many. Few of them ever are in one.
+_GC_THRESHOLDS = (50_000, 20, 50)
 
 
 def serve(settings: ServiceSettings) -> None:
@@ -42,6 +45,7 @@ def serve(settings: ServiceSettings) -> None:
 
     Raises `kube.errors.KubeError` where there is no way to a cluster, `listener.ListenError`, and ProxyError.
     """
+    gc.set_threshold(*_GC_THRESHOLDS)
     logs.configure(settings.log_level, settings.log_format, settings.log_levels)
     with _observed(settings) as pulse, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run_until_signal(settings, pulse))

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from enum import IntEnum
 from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter
@@ -36,6 +37,19 @@ _MAX_MEMO_REASONS = 10
 _MAX_REASON_BYTES = 90
 # Temporal takes 400 bytes of JSON, in which some characters are two.
 _MAX_SUMMARY_BYTES = 190
+
+
+class Urgency(IntEnum):
+    """What goes first where not all can be looked after at once, in the watcher's queue and in Temporal's."""
+
+    ASKED = 1
+    """A person has asked for a reconciliation."""
+    CHANGED = 2
+    """Somebody has made, changed or deleted an Experiment."""
+    REPAIR = 3
+    """A child is not as it was made, or has yet to be looked at again."""
+    FOLLOW = 4
+    """Something changed that many Experiments may depend on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,19 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from temporalio.client import Client, Interceptor
+from temporalio.common import Priority
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import CompositePayloadConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import HttpConnectProxyConfig
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, WakeSignal, memo, summary
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Urgency, WakeSignal, memo, summary
 from experiments.reasons import kind_of
 from proxies.environment import ProxyError, proxy_for
 from telemetry import metrics, tracing
 from temporal.search_attributes import at_start
 
-Start = Callable[[Target, WakeSignal], Awaitable[str]]
+Start = Callable[[Target, WakeSignal, Urgency], Awaitable[str]]
 """Starts or wakes the workflow of an Experiment; returns the id of the run."""
 
 _DEFAULT_ADDRESS = "localhost:7233"
@@ -81,8 +82,11 @@ def _interceptors() -> list[Interceptor]:
 def starter(temporal: Client, task_queue: str, *, search_attributes: bool = False) -> Start:
     """Make what starts runs, with `search_attributes` only where Temporal's namespace has them."""
 
-    async def start(target: Target, wakeup: WakeSignal) -> str:
-        """Wake the open run of this Experiment, or begin one (signal-with-start). Never two at a time."""
+    async def start(target: Target, wakeup: WakeSignal, urgency: Urgency) -> str:
+        """Wake the open run of this Experiment, or begin one (signal-with-start). Never two at a time.
+
+        Where runs wait for a worker, the more urgent go first, and namespaces take turns if the server has fairness on.
+        """
         handle = await temporal.start_workflow(
             WORKFLOW_TYPE,
             RunState(target),
@@ -94,6 +98,7 @@ def starter(temporal: Client, task_queue: str, *, search_attributes: bool = Fals
             search_attributes=at_start(target, wakeup.reasons) if search_attributes else None,
             static_summary=summary(", ".join(wakeup.reasons)),
             static_details=f"{target} (uid {target.uid})",
+            priority=Priority(priority_key=urgency, fairness_key=target.namespace),
             rpc_timeout=_RPC_TIMEOUT,
         )
         metrics.STARTS.labels(kind_of(wakeup.reasons)).inc()

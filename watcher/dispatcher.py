@@ -8,6 +8,8 @@ middle of its run looks as if much were to do. Hence two kinds of judgement:
   `cause`, and a cause starts one run, or wakes the one that is open.
 - What it does write (children, status) is believed only once the run that may be writing it has reported, or has been
   silent for long; and a child is looked at in the API server before a run is started on its account.
+
+People's changes go first. What merely follows something else is started only as fast as runs come to their end.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TypeAlias
 
 import structlog
 
-from experiments.contract import Target, WakeSignal
+from experiments.contract import Target, Urgency, WakeSignal
 from experiments.drift import is_outdated
 from experiments.names import CHILD_SUFFIXES
 from experiments.plan import Plan, plan
@@ -34,10 +36,13 @@ from temporal.client import Start
 from watcher.queue import WorkQueue
 from watcher.repairs import MAX_REPAIRS_AT_ONCE, RepairLimiter
 from watcher.snapshots import Snapshots
+from watcher.urgency import is_its_own, urgency_of
+from watcher.window import Window
 
 log = structlog.get_logger(__name__)
 
 _CATCH_UP_TIMEOUT = 0.5
+_SILENCE = 1.0
 _REPORT_TIMEOUT = 30.0
 _MAX_TIMEOUT = 600.0
 
@@ -67,13 +72,25 @@ class Dispatcher:
     ) -> None:
         self._snapshots, self._client = snapshots, client
         self._start, self._end_stuck_run = start, end_stuck_run
-        self._queue = WorkQueue(self._handle, workers=workers)
+        self._window = Window()
+        self._queue = WorkQueue(self._handle, workers=workers, held=self._is_held)
         self._unsettled: dict[ObjectRef, Dispatched] = {}
         self._repairs = RepairLimiter()
 
     def observe(self, change: Change) -> None:
+        """Have the Experiments that `change` concerns looked at.
+
+        What an open run seems to have done itself waits for its report, which calls for the same look.
+        """
         for experiment in self._snapshots.concerned(change):
-            self._queue.add(experiment)
+            last = self._unsettled.get(experiment)
+            if last and not last.reported and is_its_own(change):
+                self._queue.add_within(experiment, _SILENCE)
+            else:
+                self._queue.add(experiment, urgency_of(change))
+
+    def _is_held(self, urgency: Urgency) -> bool:
+        return urgency == Urgency.FOLLOW and self._window.is_full
 
     async def run(self) -> None:
         """Dispatch until cancelled. What was observed before is waiting in the queue."""
@@ -85,6 +102,7 @@ class Dispatcher:
         if found is None or not found.needed:
             self._unsettled.pop(ref, None)
             self._queue.forget(ref)
+            self._leave_window(ref)
             if found is None:
                 self._repairs.forget(ref)
                 await self._clean_up_after(ref)
@@ -104,8 +122,13 @@ class Dispatcher:
         run = found.snapshot.subject.status.last_reconciliation
         if not last.reported and run is not None and run.run_id == last.run_id:
             last.reported = True
+            self._leave_window(found.snapshot.subject.ref)
             last.due = min(last.due, _now() + min(_CATCH_UP_TIMEOUT * 4**last.attempt, _MAX_TIMEOUT))
         return _now() >= last.due
+
+    def _leave_window(self, ref: ObjectRef) -> None:
+        if self._window.end(ref, _now()):
+            self._queue.look_again()
 
     async def _dispatch(self, found: Plan, *, attempt: int, certain: bool) -> None:
         subject = found.snapshot.subject
@@ -121,6 +144,9 @@ class Dispatcher:
             run_id = await self._ask_for_run(found, repairs)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already
+        self._leave_window(ref)
+        if run_id and self._queue.urgency(ref) == Urgency.FOLLOW:
+            self._window.begin(ref, _now())
         self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
         self._queue.add_after(ref, due)
 
@@ -132,7 +158,7 @@ class Dispatcher:
         with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
             target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
             wakeup = WakeSignal(why, self._snapshots.versions(found.snapshot), orphan=subject.orphaning)
-            run_id = await self._start(target, wakeup)
+            run_id = await self._start(target, wakeup, self._queue.urgency(subject.ref))
             log.info("reconciliation asked for", experiment=str(subject.ref), reasons=why, run_id=run_id)
         return run_id
 
@@ -142,7 +168,7 @@ class Dispatcher:
             if await self._client.find(ref) or not await self._client.find(child):
                 return  # the caches are behind
             why = "the Experiment is gone, and has left children behind"
-            run_id = await self._start(Target(ref.namespace, ref.name, uid), WakeSignal([why]))
+            run_id = await self._start(Target(ref.namespace, ref.name, uid), WakeSignal([why]), Urgency.REPAIR)
             log.warning("clean-up asked for", experiment=str(ref), uid=uid, run_id=run_id)
             self._queue.add_after(ref, _REPORT_TIMEOUT)
 

@@ -33,7 +33,7 @@ from experiments.errors import BY_REASON, Immutable, Problem, TestkubeUnavailabl
 from experiments.models import LastReconciliation
 from experiments.names import CHILD_KINDS
 from experiments.options import Options
-from experiments.plan import REPLACE, Plan, Step, plan
+from experiments.plan import APPLY, REPLACE, Plan, Step, plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot
 from kube.caches import Caches
@@ -57,13 +57,14 @@ _ABORT_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class Run:
-    """What this process knows of a run: where it stands, and what was done for it, in words.
+    """What this process knows of a run: where it stands, the plan for that, and what was done for it, in words.
 
     The words are kept because the server drops a workflow task, and the record of its local activities with it, when a
     signal comes in just before it ends. The steps are then taken again, and find nothing left to do.
     """
 
     snapshot: Snapshot | None = None
+    planned: Plan | None = None
     done: list[str] = field(default_factory=list)
 
 
@@ -95,9 +96,10 @@ class Activities:
                 snapshot = await self._reader.read(request)
         run = self._run
         run.snapshot = snapshot
-        if snapshot is None:
+        run.planned = plan(snapshot) if snapshot else None
+        if run.planned is None:
             return SnapshotResult(exists=False, done=list(run.done))
-        return _snapshot_result(plan(snapshot), run.done)
+        return _snapshot_result(run.planned, run.done)
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
         @activity.defn(name=step)
@@ -108,17 +110,21 @@ class Activities:
         return carry_out
 
     async def _carry_out(self, step: Step, request: ActionRequest) -> str:
-        snapshot = await self._resume(request.target)
+        snapshot, run = await self._resume(request.target), self._run
         wanted = ObjectRef(_RESOURCES[request.action.kind], request.action.namespace, request.action.name)
         failures = {wanted: Immutable("")} if step in REPLACE.values() else {}
-        action = next((a for a in plan(snapshot, failures).actions if (a.step, a.ref) == (step, wanted)), None)
+        planned = (None if failures else run.planned) or plan(snapshot, failures)
+        action = next((a for a in planned.actions if (a.step, a.ref) == (step, wanted)), None)
         if action is None:
             raise stale(f"{request.action.description}: not needed any more")
-        run, changes = self._run, list[str]()
+        changes = list[str]()
+        run.planned = None
         try:
             run.snapshot = await self._writer.carry_out(snapshot, action, changes)
         finally:
             run.done += changes
+        if step in _AS_PLANNED and run.snapshot.subject.meta.generation == snapshot.subject.meta.generation:
+            run.planned = planned
         return "; ".join(changes)
 
     @activity.defn(name=Step.ABORT_EXECUTIONS)
@@ -159,7 +165,7 @@ class Activities:
             }
             async with self._told_in_time(request.target, "Writing the status"):
                 await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
-            self._run.snapshot = None
+            self._run.snapshot = self._run.planned = None
             ready = report.ready
             await self._record(done, request.target, "; ".join(request.changes), run)
         return f"Ready={ready.status} {ready.reason}: {ready.message}"
@@ -206,6 +212,9 @@ class Activities:
             raise stale("the Experiment is gone")
         return snapshot
 
+
+# After these, things are as planned, and so is what comes next. After a deletion it depends on what is left.
+_AS_PLANNED = {Step.ADD_FINALIZER, *APPLY.values()}
 
 _RESOURCES = {EXPERIMENT.kind: EXPERIMENT, **CHILD_KINDS}
 

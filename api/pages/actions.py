@@ -25,7 +25,7 @@ from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotAllowed
 from api.pages.html import PageRoute, render
 from api.reconciliations.visibility import temporal_call
-from experiments.contract import Target, WakeSignal
+from experiments.contract import Target, Urgency, WakeSignal
 from experiments.executions import StartRequest
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -105,7 +105,7 @@ async def abort_one(namespace: Namespace, name: Name, execution: ExecutionId, st
 async def reconcile_now(namespace: Namespace, name: Name, state: State) -> Response:
     uid = require_experiment(state.caches, namespace, name)["metadata"]["uid"]
     async with temporal_call():
-        await state.start(Target(namespace, name, uid), WakeSignal(["requested on the page"]))
+        await state.start(Target(namespace, name, uid), WakeSignal(["requested on the page"]), Urgency.ASKED)
     return _look_at(f"../{name}")
 
 

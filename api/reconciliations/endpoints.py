@@ -20,7 +20,7 @@ from api.http.waiting import Wait, until_done
 from api.reconciliations.pages import RunFilter, RunQuery, page
 from api.reconciliations.schemas import ReconcileRequest, ReconciliationDetail, RunPage
 from api.reconciliations.visibility import query_all, query_by_namespaces, temporal_call
-from experiments.contract import Target, WakeSignal
+from experiments.contract import Target, Urgency, WakeSignal
 from experiments.resources import EXPERIMENT
 from kube.objects import ObjectRef
 
@@ -107,7 +107,7 @@ async def reconcile(
     target = Target(namespace, name, uid)
     why = f"requested: {wish.reason}" if wish and wish.reason else "requested"
     async with temporal_call():
-        run_id = await state.start(target, WakeSignal([why]))
+        run_id = await state.start(target, WakeSignal([why]), Urgency.ASKED)
     if wait:
         await until_done(state.runs.wait_closed(target, run_id), request, wait)
     run = await state.runs.one(namespace, name, run_id, uid)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from experiments.contract import Target, WakeSignal
+from experiments.contract import Target, Urgency, WakeSignal
 from experiments.names import FINALIZER
 from experiments.options import Options
 from kube.client import KubeClient
@@ -69,7 +69,7 @@ class Case:
         return Target(self.world.namespace, self.name, self.uid)
 
     async def start(self, queue: str, reason: str) -> None:
-        await starter(self.world.temporal, queue)(self.target, WakeSignal([reason]))
+        await starter(self.world.temporal, queue)(self.target, WakeSignal([reason]), Urgency.CHANGED)
 
     async def finished(self) -> None:
         """Waits for the end of the newest run; raises where it failed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.contract import Target, WakeSignal
+from experiments.contract import Target, Urgency, WakeSignal
 from support.world import World
 from temporal.client import starter
 
@@ -16,7 +16,7 @@ async def test_a_watcher_that_was_still_looking_repeats_no_run_of_another(world:
         await last_look.reached.wait()
 
         target = Target(world.namespace, "demo", created["metadata"]["uid"])
-        await starter(world.temporal, task_queue)(target, WakeSignal(["seen by another"]))
+        await starter(world.temporal, task_queue)(target, WakeSignal(["seen by another"]), Urgency.CHANGED)
         await world.closed_runs(2)
         last_look.release()
         await world.edit(llmAsAJudgeModel="gpt-4o")

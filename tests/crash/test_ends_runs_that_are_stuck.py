@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from experiments.contract import WORKFLOW_TYPE, Target, WakeSignal
+from experiments.contract import WORKFLOW_TYPE, Target, Urgency, WakeSignal
 from support.polling import until
 from temporal.client import starter
 from temporal.stuck import end_stuck_run
@@ -32,11 +32,11 @@ async def test_it_is_ended_and_the_next_start_begins_another(temporal, task_queu
     start = starter(temporal, task_queue)
     handle = temporal.get_workflow_handle(TARGET.workflow_id)
     async with Worker(temporal, task_queue=task_queue, workflows=[Broken], workflow_runner=UnsandboxedWorkflowRunner()):
-        first = await start(TARGET, WakeSignal(["generation 1"]))
-        assert await start(TARGET, WakeSignal(["deleted"])) == first
+        first = await start(TARGET, WakeSignal(["generation 1"]), Urgency.CHANGED)
+        assert await start(TARGET, WakeSignal(["deleted"]), Urgency.CHANGED) == first
         await until(lambda: end_stuck_run(temporal, TARGET))
         assert (await handle.describe()).status == WorkflowExecutionStatus.TERMINATED
-        assert await start(TARGET, WakeSignal(["deleted"])) != first
+        assert await start(TARGET, WakeSignal(["deleted"]), Urgency.CHANGED) != first
     await handle.terminate()
 
 
@@ -45,7 +45,7 @@ async def test_what_is_not_stuck_goes_on(temporal, task_queue, begun):
     """Without a worker nothing has been tried, and nothing has failed."""
     target = Target("default", "fine", f"uid-of-fine-{begun}")
     if begun:
-        await starter(temporal, task_queue)(target, WakeSignal(["generation 1"]))
+        await starter(temporal, task_queue)(target, WakeSignal(["generation 1"]), Urgency.CHANGED)
     assert await end_stuck_run(temporal, target) is False
     if begun:
         handle = temporal.get_workflow_handle(target.workflow_id)

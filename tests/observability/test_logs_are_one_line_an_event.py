@@ -10,7 +10,7 @@ import pytest
 from structlog.contextvars import get_contextvars
 from temporalio import activity
 
-from experiments.contract import TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult, Target, WakeSignal
+from experiments.contract import TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult, Target, Urgency, WakeSignal
 from support.world import World
 from temporal.client import starter
 from worker.main import temporal_worker
@@ -67,7 +67,7 @@ async def test_every_line_of_a_step_bears_experiment_and_run_id(temporal):
 
     target = Target("tests", "weather", "1234")
     async with temporal_worker(temporal, [take_snapshot], task_queue="logs", sandbox=True):
-        run_id = await starter(temporal, "logs")(target, WakeSignal(["generation 1"]))
+        run_id = await starter(temporal, "logs")(target, WakeSignal(["generation 1"]), Urgency.CHANGED)
         await temporal.get_workflow_handle(target.workflow_id).result()
     assert bound == [{"experiment": "Experiment tests/weather", "run_id": run_id}]
     assert get_contextvars() == {}

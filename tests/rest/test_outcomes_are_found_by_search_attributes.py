@@ -11,7 +11,7 @@ from temporalio.client import WorkflowFailureError
 from api.app import create_app
 from api.auth.kubernetes import Everybody
 from api.config import ApiConfig
-from experiments.contract import WakeSignal
+from experiments.contract import Urgency, WakeSignal
 from experiments.plan import Step
 from support.polling import until
 from temporal.client import starter
@@ -34,7 +34,7 @@ def finish(runs, temporal, target):
 
     async def run(reason, *steps, problem=None, news=True):
         runs.plan(target.name, *steps, problem=problem, news=news)
-        run_id = await start(target, WakeSignal([reason]))
+        run_id = await start(target, WakeSignal([reason]), Urgency.CHANGED)
         with suppress(WorkflowFailureError):
             await temporal.get_workflow_handle(target.workflow_id, run_id=run_id).result()
         return run_id

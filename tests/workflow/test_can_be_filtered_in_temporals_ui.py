@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 
-from experiments.contract import WakeSignal
+from experiments.contract import Urgency, WakeSignal
 from support.polling import until
 from support.temporal_server import CONTINUES_EARLY, start_dev_server
 from temporal.client import starter
@@ -28,7 +28,7 @@ def start(env, experiment):
     ask = starter(env.client, "workflow", search_attributes=True)
 
     async def run(*reasons):
-        await ask(experiment.target, WakeSignal(list(reasons)))
+        await ask(experiment.target, WakeSignal(list(reasons)), Urgency.CHANGED)
         return env.client.get_workflow_handle(experiment.target.workflow_id)
 
     return run
@@ -97,7 +97,7 @@ async def test_whatever_people_write_can_be_filtered(experiment, start, attribut
 
 async def test_a_run_that_began_without_them_ends_without_them(env, experiment, attributes):
     experiment.finds()
-    await starter(env.client, "workflow")(experiment.target, WakeSignal(["generation 1"]))
+    await starter(env.client, "workflow")(experiment.target, WakeSignal(["generation 1"]), Urgency.CHANGED)
     handle = env.client.get_workflow_handle(experiment.target.workflow_id)
     await handle.result()
     assert await attributes(handle) == (None, None, None)

@@ -20,7 +20,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
-from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, WakeSignal
+from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Urgency, WakeSignal
 from experiments.plan import Step
 from support.histories import save
 from temporal.client import starter
@@ -176,7 +176,7 @@ async def made_anew(experiment):
 async def with_search_attributes(experiment):
     experiment.finds(Step.APPLY_CONFIG_MAP)
     await starter(experiment.client, "workflow", search_attributes=True)(
-        experiment.target, WakeSignal(["generation 1"])
+        experiment.target, WakeSignal(["generation 1"]), Urgency.CHANGED
     )
     handle = experiment.client.get_workflow_handle(experiment.target.workflow_id)
     await handle.result()

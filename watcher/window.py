@@ -1,0 +1,39 @@
+"""How many runs that follow a change of something else may be under way at once: as many as workers carry easily.
+
+Thousands of Experiments may follow one Agent. Started all at once, they would have every worker busy for minutes, and
+an Experiment that a person has just changed would wait behind them. Nobody tells the watcher how many workers there
+are, so the window opens while runs report briskly, and closes when they do not.
+"""
+
+from __future__ import annotations
+
+from kube.objects import ObjectRef
+
+_FEWEST = 4.0
+_BRISK_SECONDS = 0.3
+"""A run takes a third of this where nothing else is to be done."""
+
+
+class Window:
+    """Times are those of the event loop, in seconds."""
+
+    def __init__(self) -> None:
+        self._size = _FEWEST
+        self._open: dict[ObjectRef, float] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._open) >= self._size
+
+    def begin(self, experiment: ObjectRef, now: float) -> None:
+        """Note that a run was started."""
+        self._open[experiment] = now
+
+    def end(self, experiment: ObjectRef, now: float) -> bool:
+        """Note that it has reported, or is given up. Tell whether it was under way."""
+        began = self._open.pop(experiment, None)
+        if began is None:
+            return False
+        change = 1 / self._size if now - began < _BRISK_SECONDS else -0.5
+        self._size = max(_FEWEST, self._size + change)
+        return True
