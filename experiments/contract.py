@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 WORKFLOW_TYPE = "ReconcileExperiment"
 SIGNAL = "wake"
 TAKE_SNAPSHOT = "take_snapshot"
+CARRY_OUT = "carry_out"
 WRITE_STATUS = "write_status"
 NOTHING_TO_REPORT = "nothing to report"
 """Result of a `write_status` that did not have to write."""
@@ -185,7 +186,8 @@ class Blocker:
 class SnapshotResult:
     """What `take_snapshot` found. `news` says that the status has to be written whatever the actions come to.
 
-    `done` is what this run has done already, as far as the worker knows, also where the run itself was made to forget.
+    As many of the actions as `together` says, from the first, may be carried out in one step. `done` is what this run
+    has done already, as far as the worker knows, also where the run itself was made to forget.
     """
 
     exists: bool
@@ -196,6 +198,7 @@ class SnapshotResult:
     problems: list[Blocker] = field(default_factory=list)
     news: bool = False
     done: list[str] = field(default_factory=list)
+    together: int = 0
 
 
 @dataclass(slots=True)
@@ -208,6 +211,28 @@ class ActionRequest:
         """Say what it does to which object, which the action of a finalizer leaves out."""
         of = f" of {self.target}" if self.action.kind == "Experiment" else ""
         return summary(f"{self.action.description}{of}")
+
+
+@dataclass(slots=True)
+class ActionsRequest:
+    target: Target
+    actions: list[PlannedAction]
+
+    @property
+    def summary(self) -> str:
+        return summary("; ".join(ActionRequest(self.target, action).summary for action in self.actions))
+
+
+@dataclass(slots=True)
+class Progress:
+    """How many of several actions went smoothly, from the first, and what has changed, in words.
+
+    `failure` is what the one after these has met, where to try it again would not help.
+    """
+
+    done: int = 0
+    changes: list[str] = field(default_factory=list)
+    failure: Blocker | None = None
 
 
 @dataclass(slots=True)

@@ -1,8 +1,9 @@
 """The steps of a run: each activity makes the few calls to the API server that its name says.
 
-`take_snapshot` reads and plans; the step activities carry out one action each; `write_status` reports. Between them a
-snapshot stays in this process, brought up to date by each write. A worker that has to go on where another stopped reads
-it again, so a step never depends on where the one before it ran.
+`take_snapshot` reads and plans; `carry_out` does what goes smoothly, and the activities that are named as the steps of
+a plan one action each; `write_status` reports. Between them a snapshot stays in this process, brought up to date by
+each write. A worker that has to go on where another stopped reads it again, so a step never depends on where the one
+before it ran.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import takewhile
 
 import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from experiments.contract import (
+    CARRY_OUT,
     NOTHING_TO_REPORT,
     TAKE_SNAPSHOT,
     WRITE_STATUS,
     ActionRequest,
+    ActionsRequest,
     Blocker,
     PlannedAction,
+    Progress,
     SnapshotRequest,
     SnapshotResult,
     StatusRequest,
@@ -86,7 +91,7 @@ class Activities:
     def all(self) -> list[Callable[..., Awaitable[object]]]:
         """List what is to be registered with a Temporal worker."""
         steps = (step for step in Step if step != Step.ABORT_EXECUTIONS)
-        return [self.take_snapshot, self.write_status, self.abort_executions, *map(self._step, steps)]
+        return [self.take_snapshot, self.carry_out, self.write_status, self.abort_executions, *map(self._step, steps)]
 
     @activity.defn(name=TAKE_SNAPSHOT)
     async def take_snapshot(self, request: SnapshotRequest) -> SnapshotResult:
@@ -100,6 +105,23 @@ class Activities:
         if run.planned is None:
             return SnapshotResult(exists=False, done=list(run.done))
         return _snapshot_result(run.planned, run.done)
+
+    @activity.defn(name=CARRY_OUT)
+    async def carry_out(self, request: ActionsRequest) -> Progress:
+        """Carry out one action after the other, until one fails."""
+        progress = Progress()
+        for action in request.actions:
+            try:
+                with as_application_error():
+                    change = await self._carry_out(Step(action.step), ActionRequest(request.target, action))
+            except ApplicationError as error:
+                # A step of its own can repeat it, or make the object anew.
+                if error.non_retryable and error.type != Immutable.__name__:
+                    progress.failure = Blocker(error.type or "", error.message)
+                break
+            progress.done += 1
+            progress.changes.append(change)
+        return progress
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
         @activity.defn(name=step)
@@ -232,6 +254,7 @@ def _snapshot_result(found: Plan, done: list[str]) -> SnapshotResult:
         problems=[Blocker(p.reason, str(p)) for p in found.problems],
         news=found.is_news,
         done=list(done),
+        together=len(list(takewhile(lambda action: action.step in _AS_PLANNED, found.actions))),
     )
 
 

@@ -1,6 +1,9 @@
 """The workflow: one run brings one Experiment to where the cluster is as planned.
 
-    take a snapshot and plan -> carry out each action -> write the status -> done, or wait and look again
+    take a snapshot and plan -> carry out the actions -> write the status -> done, or wait and look again
+
+What goes smoothly is carried out in one step, everything else in a step of its own, with its own attempts and its own
+failure.
 
 A run completes with what it did, or fails with the condition's reason as error type when only a person can help. What
 time or another object can cure keeps it open. The steps themselves are in `activities`.
@@ -23,6 +26,7 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from experiments.contract import (
+        CARRY_OUT,
         RECONCILIATION_DURATION,
         RECONCILIATION_PAUSES,
         RECONCILIATIONS,
@@ -31,9 +35,11 @@ with workflow.unsafe.imports_passed_through():
         WORKFLOW_TYPE,
         WRITE_STATUS,
         ActionRequest,
+        ActionsRequest,
         Blocker,
         Outcome,
         PlannedAction,
+        Progress,
         Result,
         RunState,
         SnapshotRequest,
@@ -46,7 +52,7 @@ with workflow.unsafe.imports_passed_through():
     from experiments.plan import REPLACE, Step
     from temporal import search_attributes
     from temporal.search_attributes import EXPERIMENT_NAMESPACE
-    from worker.steps import ON_CURRENT_VERSION, UNLIMITED_RETRY, cause_of, continues_elsewhere, take_step
+    from worker.steps import ON_CURRENT_VERSION, UNLIMITED_RETRY, cause_of, continues_elsewhere, take_step, try_step
 
 STALE = "Stale"
 """Error type of a step that found the cluster changed under its plan: look again at once."""
@@ -60,6 +66,7 @@ _ACTION_RETRY = RetryPolicy(
 _ABORT_TIMEOUT = timedelta(seconds=12)
 _ABORT_LIMIT = timedelta(seconds=50)
 _MAX_PAUSE = 300
+_FEWEST_TOGETHER = 2
 _MAX_PASSES_WITHOUT_PAUSE = 3
 # What people send is theirs to choose, and all of it has to fit into one payload.
 _MAX_REASONS = 50
@@ -122,7 +129,7 @@ class ReconcileExperiment:
         except FailureError as error:
             return SnapshotResult(exists=True), _blocker(TAKE_SNAPSHOT, error)
         state.changes += [change for change in found.done if change not in state.changes]
-        changes, failed, failure = await self._act(found.actions)
+        changes, failed, failure = await self._act(found)
         state.changes += changes
         state.unreported += changes
         # The finalizer goes last, once the API server says that nothing is left.
@@ -141,9 +148,12 @@ class ReconcileExperiment:
             state.unreported = []
         return found, failure or next(iter(found.problems), None)
 
-    async def _act(self, actions: list[PlannedAction]) -> tuple[list[str], PlannedAction | None, Blocker | None]:
-        changes: list[str] = []
-        for action in actions:
+    async def _act(self, found: SnapshotResult) -> tuple[list[str], PlannedAction | None, Blocker | None]:
+        progress = await self._carry_out_together(found.actions[: found.together])
+        changes = list(progress.changes)
+        if progress.failure:
+            return changes, found.actions[progress.done], progress.failure
+        for action in found.actions[progress.done :]:
             if action.step == Step.ABORT_EXECUTIONS:
                 changes += await self._abort_executions(action)
                 continue
@@ -153,6 +163,17 @@ class ReconcileExperiment:
                 return changes, action, _blocker(action.step, error)
             changes += [done] if done else []
         return changes, None, None
+
+    async def _carry_out_together(self, actions: list[PlannedAction]) -> Progress:
+        """Carry out, in one step, what goes smoothly. What may go better is left to a step of its own."""
+        if len(actions) < _FEWEST_TOGETHER:
+            return Progress()
+        try:
+            return await try_step(CARRY_OUT, ActionsRequest(self._target, actions), Progress)
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
+            return Progress()
 
     async def _carry_out(self, action: PlannedAction) -> str:
         """Carry out one action; says what was done. What may not be changed is made anew, as a step of that name."""

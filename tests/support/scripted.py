@@ -19,13 +19,16 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.worker import Worker
 
 from experiments.contract import (
+    CARRY_OUT,
     SIGNAL,
     TAKE_SNAPSHOT,
     WORKFLOW_TYPE,
     WRITE_STATUS,
     ActionRequest,
+    ActionsRequest,
     Blocker,
     PlannedAction,
+    Progress,
     Result,
     RunState,
     SnapshotRequest,
@@ -67,6 +70,7 @@ class ScriptedExperiment:
     calls: list[Call] = field(default_factory=list)
     _findings: list[SnapshotResult] = field(default_factory=list)
     _found: SnapshotResult = field(init=False)
+    _progress: Progress = field(default_factory=Progress)
     _failures: dict[str, Iterator[Exception]] = field(default_factory=dict)
     _stops: dict[str, tuple[asyncio.Event, asyncio.Event]] = field(default_factory=dict)
 
@@ -78,6 +82,10 @@ class ScriptedExperiment:
         actions = [PlannedAction(step, _kind(step), "testkube", "weather", f"{step} please") for step in steps]
         found: dict[str, Any] = {"exists": True, "generation": 1, **more}
         self._findings += [SnapshotResult(actions=actions, problems=problems, news=news, **found)] * times
+
+    def goes(self, *changes: str, failure: tuple[str, str] | None = None) -> None:
+        """What comes of actions that are carried out together: so many go smoothly, and the next meets the failure."""
+        self._progress = Progress(len(changes), list(changes), Blocker(*failure) if failure else None)
 
     def fails(self, step: str, errors: Iterable[Exception]) -> None:
         """The next attempts at this step raise these, one each; after the last it succeeds again."""
@@ -132,6 +140,10 @@ class ScriptedExperiment:
             self._found = self._findings.pop(0)
         return self._found
 
+    async def carry_out_together(self, request: ActionsRequest) -> Progress:
+        await self.carry_out(CARRY_OUT, request)
+        return self._progress
+
     async def carry_out(self, step: str, request: Any) -> str:
         info = activity.info()
         self.calls.append(Call(step, request, info.is_local, info.attempt))
@@ -163,6 +175,7 @@ class StandIns:
     def worker(self, client: Client, version: WorkerDeploymentVersion | None = None) -> Worker:
         """As the service's own is made."""
         steps: list[Callable[..., Awaitable[object]]] = [self.take_snapshot, self.write_status, *map(self.step, Step)]
+        steps.append(self.carry_out)
         return temporal_worker(client, steps, task_queue=_TASK_QUEUE, sandbox=True, version=version)
 
     @activity.defn(name=TAKE_SNAPSHOT)
@@ -170,6 +183,10 @@ class StandIns:
         experiment = self.experiments[request.target.name]
         await experiment.carry_out(TAKE_SNAPSHOT, request)
         return experiment.next_findings()
+
+    @activity.defn(name=CARRY_OUT)
+    async def carry_out(self, request: ActionsRequest) -> Progress:
+        return await self.experiments[request.target.name].carry_out_together(request)
 
     @activity.defn(name=WRITE_STATUS)
     async def write_status(self, request: StatusRequest) -> str:

@@ -9,9 +9,12 @@ import pytest
 from temporalio import activity
 
 from experiments.contract import (
+    CARRY_OUT,
     TAKE_SNAPSHOT,
     WRITE_STATUS,
     ActionRequest,
+    ActionsRequest,
+    Progress,
     SnapshotRequest,
     SnapshotResult,
     StatusRequest,
@@ -31,13 +34,14 @@ def registered():
 
 
 def test_all_that_a_plan_can_ask_for_and_no_more(registered):
-    assert set(registered) == {TAKE_SNAPSHOT, WRITE_STATUS, *Step}
+    assert set(registered) == {TAKE_SNAPSHOT, CARRY_OUT, WRITE_STATUS, *Step}
 
 
 @pytest.mark.parametrize(
     ("name", "request_type", "result_type"),
     [
         (TAKE_SNAPSHOT, SnapshotRequest, SnapshotResult),
+        (CARRY_OUT, ActionsRequest, Progress),
         (WRITE_STATUS, StatusRequest, str),
         *((step, ActionRequest, str) for step in Step),
     ],
