@@ -15,7 +15,7 @@ from kube.objects import ref_of
 from kube.reflector import Change, Reflector, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
     from kube.client import KubeClient
@@ -33,10 +33,23 @@ class Staleness:
 class Caches:
     """Subscribe first, then run as one task. Cached objects are shared: do not change them."""
 
-    def __init__(self, client: KubeClient, sources: Sequence[Source], *, max_pause: float = 30.0) -> None:
-        """Cache `sources`. A CRD that was missing is found within `max_pause` seconds of its arrival."""
+    def __init__(
+        self,
+        client: KubeClient,
+        sources: Sequence[Source],
+        *,
+        compact: Collection[Resource] = (),
+        max_pause: float = 30.0,
+    ) -> None:
+        """Cache `sources`, the `compact` ones for little memory, and for who rarely wants all of them.
+
+        A CRD that was missing is found within `max_pause` seconds of its arrival.
+        """
         self._subscribers: list[Callable[[Change], None]] = []
-        self._reflectors = [Reflector(client, source, self._tell, max_pause=max_pause) for source in sources]
+        self._reflectors = [
+            Reflector(client, source, self._tell, compact=source.resource in compact, max_pause=max_pause)
+            for source in sources
+        ]
 
     def subscribe(self, callback: Callable[[Change], None]) -> None:
         """Call `callback` synchronously with every change, from the first lists on."""

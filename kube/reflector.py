@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
+import orjson
 import structlog
 
 from kube.backoff import Backoff
@@ -56,8 +57,53 @@ class Change:
     new: Object | None
 
 
+class _Whole:
+    """An object as it is."""
+
+    __slots__ = ("object",)
+
+    def __init__(self, obj: Object) -> None:
+        self.object = obj
+
+    @property
+    def version(self) -> str:
+        return _version_of(self.object)
+
+
+class _Compact:
+    """An object as JSON."""
+
+    __slots__ = ("_json", "version")
+
+    def __init__(self, obj: Object) -> None:
+        self.version = _version_of(obj)
+        # A copy, since orjson's own bytes hold on to all the room that it has written in.
+        self._json = bytes(memoryview(orjson.dumps(obj)))
+
+    @property
+    def object(self) -> Object:
+        found: Object = orjson.loads(self._json)
+        return found
+
+
+_Kept: TypeAlias = _Whole | _Compact
+
+
+def _compact(obj: Object) -> _Kept:
+    try:
+        return _Compact(obj)
+    except TypeError:  # nested deeper than orjson follows, or with numbers beyond 64 bits
+        return _Whole(obj)
+
+
+def _object(kept: _Kept | None) -> Object | None:
+    return kept.object if kept else None
+
+
 class Reflector:
     """Run it as one task. Cached objects are shared: do not change them.
+
+    With `compact`, they are kept as JSON and parsed when read: a third of the memory, for who rarely reads all of them.
 
     They lack what nobody here reads and everybody would pay for: `fieldsV1` in managedFields, and kubectl's copy of the
     last applied configuration. `on_change` is called synchronously, in the order of events; `idle_seconds` is the
@@ -70,6 +116,7 @@ class Reflector:
         source: Source,
         on_change: Callable[[Change], None],
         *,
+        compact: bool = False,
         idle_seconds: float = 90.0,
         watch_seconds: float = 300.0,
         first_pause: float = 0.5,
@@ -86,7 +133,8 @@ class Reflector:
         self._idle_seconds = idle_seconds
         self._watch_seconds = watch_seconds
         self._backoff = Backoff(first_pause, max_pause)
-        self._objects: dict[Key, Object] = {}
+        self._keep: Callable[[Object], _Kept] = _compact if compact else _Whole
+        self._objects: dict[Key, _Kept] = {}
         self._version = ""
         self._first_look = asyncio.Event()
 
@@ -99,10 +147,10 @@ class Reflector:
         await self._first_look.wait()
 
     def get(self, namespace: str, name: str) -> Object | None:
-        return self._objects.get((namespace, name))
+        return _object(self._objects.get((namespace, name)))
 
     def objects(self) -> list[Object]:
-        return list(self._objects.values())
+        return [kept.object for kept in self._objects.values()]
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -151,17 +199,17 @@ class Reflector:
                 self._heard()
 
     async def _list(self) -> None:
-        listed: dict[Key, Object] = {}
+        listed: dict[Key, _Kept] = {}
         listed_at = ""
         async for page, version in self._client.list_pages(self.source):
-            listed |= {_key(obj): _lean(obj) for obj in page}
+            listed |= {_key(obj): self._keep(_lean(obj)) for obj in page}
             listed_at = version
         if self.synced:
             metrics.RELISTS.labels(self.source.resource.plural).inc()
         self._version = listed_at
         self._enter(SourceState.SERVED, listed)
 
-    def _enter(self, state: SourceState, objects: dict[Key, Object]) -> None:
+    def _enter(self, state: SourceState, objects: dict[Key, _Kept]) -> None:
         """Replace the whole cache and tell the difference, so that deletes in a gap are seen like all others."""
         came_or_went = {self.state, state} == {SourceState.ABSENT, SourceState.SERVED}
         before = self._objects
@@ -172,23 +220,25 @@ class Reflector:
         self._heard()
         self._first_look.set()
         for key in before | objects:
-            self._tell(key, before.get(key), objects.get(key))
+            old, new = before.get(key), objects.get(key)
+            if old is None or new is None or old.version != new.version:
+                self._tell(key, _object(old), _object(new))
         if came_or_went:
             self._call(Change(None, None, None))
 
     def _on_event(self, kind: str, obj: Object) -> None:
         if kind != "BOOKMARK":
             key = _key(obj)
-            old = self._objects.pop(key, None)
+            old = _object(self._objects.pop(key, None))
             new = None if kind == "DELETED" else _lean(obj)
             if new is not None:
-                self._objects[key] = new
-            self._tell(key, old, new)
+                self._objects[key] = self._keep(new)
+            if old is None or new is None or _version_of(old) != _version_of(new):
+                self._tell(key, old, new)
         self._version = obj["metadata"]["resourceVersion"]
 
     def _tell(self, key: Key, old: Object | None, new: Object | None) -> None:
-        if _version_of(old) != _version_of(new):
-            self._call(Change(ObjectRef(self.source.resource, *key), old, new))
+        self._call(Change(ObjectRef(self.source.resource, *key), old, new))
 
     def _call(self, change: Change) -> None:
         try:
@@ -213,8 +263,9 @@ def _key(obj: Object) -> Key:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def _version_of(obj: Object | None) -> str | None:
-    return obj["metadata"]["resourceVersion"] if obj else None
+def _version_of(obj: Object) -> str:
+    version: str = obj["metadata"]["resourceVersion"]
+    return version
 
 
 def _lean(obj: Object) -> Object:

@@ -144,9 +144,6 @@ class Dispatcher:
             run_id = await self._ask_for_run(found, repairs)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already
-        self._leave_window(ref)
-        if run_id and self._queue.urgency(ref) == Urgency.FOLLOW:
-            self._window.begin(ref, _now())
         self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
         self._queue.add_after(ref, due)
 
@@ -158,7 +155,15 @@ class Dispatcher:
         with tracing.span("dispatch", begin=True, experiment=str(subject.ref), reasons=", ".join(why)):
             target = Target(subject.meta.namespace, subject.meta.name, subject.meta.uid)
             wakeup = WakeSignal(why, self._snapshots.versions(found.snapshot), orphan=subject.orphaning)
-            run_id = await self._start(target, wakeup, self._queue.urgency(subject.ref))
+            self._leave_window(subject.ref)
+            urgency = self._queue.urgency(subject.ref)
+            if urgency == Urgency.FOLLOW:
+                self._window.begin(subject.ref, _now())
+            try:
+                run_id = await self._start(target, wakeup, urgency)
+            except BaseException:
+                self._leave_window(subject.ref)
+                raise
             log.info("reconciliation asked for", experiment=str(subject.ref), reasons=why, run_id=run_id)
         return run_id
 

@@ -15,7 +15,9 @@ from typing import ParamSpec, TypeVar
 import structlog
 from temporalio.client import Client
 
+from experiments.names import CHILD_SUFFIXES
 from experiments.options import Options
+from experiments.resources import EXPERIMENT
 from experiments.snapshot import sources
 from kube.caches import Caches
 from kube.client import KubeClient
@@ -58,7 +60,7 @@ async def run_watcher(
 
     Executions are observed where there is a `testkube`, which is polled at these `times`.
     """
-    caches = Caches(client, sources(options))
+    caches = Caches(client, sources(options), compact=(EXPERIMENT, *CHILD_SUFFIXES))
     start = _while_held(lease, starter(temporal, task_queue, search_attributes=search_attributes))
     dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
     caches.subscribe(dispatcher.observe)

@@ -49,18 +49,22 @@ class Snapshots:
         if change.ref.resource == AI_GATEWAY:
             found |= self._readers.get(ANY_GATEWAY, set())
         if change.ref.resource == TEST_TRIGGER:
-            agents = {fires_for(trigger) for trigger in (change.old, change.new) if trigger}
-            found |= {
-                each for agent in agents if agent for each in self._readers.get(agent, ()) if each in self._forbidding
-            }
+            agents = (fires_for(trigger) for trigger in (change.old, change.new) if trigger)
+            found |= {each for agent in agents if agent for each in self._forbidding & self._readers.get(agent, set())}
         if change.ref.resource in CHILD_SUFFIXES:
-            for child, known in ((change.old, False), (change.new, True)):
-                if child is None:
-                    continue
-                self._label(change.ref, child, known=known)
-                if owner := experiment_of(child):
-                    found.add(experiment := ObjectRef(EXPERIMENT, *owner))
-                    _file_under(self._made_for, experiment, change.ref, known=known)
+            found |= self._file_child(change.ref, change)
+        return found
+
+    def _file_child(self, ref: ObjectRef, change: Change) -> set[ObjectRef]:
+        """Take a child into the index, and return the Experiments that it says it was made for."""
+        found: set[ObjectRef] = set()
+        for child, known in ((change.old, False), (change.new, True)):
+            if child is None:
+                continue
+            self._label(ref, child, known=known)
+            if owner := experiment_of(child):
+                found.add(experiment := ObjectRef(EXPERIMENT, *owner))
+                _file_under(self._made_for, experiment, ref, known=known)
         return found
 
     def take(self, ref: ObjectRef) -> Snapshot | None:
