@@ -6,7 +6,7 @@ both hand the plan the same `Snapshot`. No I/O here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -181,6 +181,8 @@ class Store(Protocol):
 
     def objects(self, resource: Resource) -> list[Object]: ...
 
+    def of(self, resource: Resource, key_of: Callable[[Object], Hashable], key: Hashable) -> list[Object]: ...
+
     def served(self, resource: Resource) -> bool: ...
 
 
@@ -251,7 +253,7 @@ def _found(subject: Subject, store: Store) -> Iterator[ObjectRef]:
     if ANY_GATEWAY in subject.dependencies:
         yield from (ref_of(AI_GATEWAY, gateway) for gateway in store.objects(AI_GATEWAY))
     if subject.spec and subject.spec.forbids_concurrency:
-        triggers = {ref_of(TEST_TRIGGER, t): t for t in store.objects(TEST_TRIGGER) if fires_for(t) == subject.agent}
+        triggers = {ref_of(TEST_TRIGGER, t): t for t in store.of(TEST_TRIGGER, fires_for, subject.agent)}
         yield from sorted((ref for ref, t in triggers.items() if not subject.owns(ref, t)), key=str)[:1]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from kube.objects import ref_of
 from kube.reflector import Change, Reflector, SourceState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
     from datetime import datetime
 
     from kube.client import KubeClient
@@ -46,6 +47,7 @@ class Caches:
         A CRD that was missing is found within `max_pause` seconds of its arrival.
         """
         self._subscribers: list[Callable[[Change], None]] = []
+        self._indexes: dict[tuple[Resource, Callable[[Object], Hashable]], defaultdict[Hashable, set[ObjectRef]]] = {}
         self._reflectors = [
             Reflector(client, source, self._tell, compact=source.resource in compact, max_pause=max_pause)
             for source in sources
@@ -90,6 +92,15 @@ class Caches:
         found = (obj for reflector in self._of(resource) for obj in reflector.objects())
         return list({ref_of(resource, obj): obj for obj in found}.values())
 
+    def of(self, resource: Resource, key_of: Callable[[Object], Hashable], key: Hashable) -> list[Object]:
+        """List objects of which `key_of` says `key`, by an index that is kept from when it is first asked for."""
+        index = self._indexes.get((resource, key_of))
+        if index is None:
+            index = self._indexes[resource, key_of] = defaultdict(set)
+            for obj in self.objects(resource):
+                index[key_of(obj)].add(ref_of(resource, obj))
+        return [found for ref in index.get(key, ()) if (found := self.get(ref)) is not None]
+
     def served(self, resource: Resource) -> bool:
         """Tell whether it is served: False while its CRD is missing, or nobody has looked yet."""
         return any(reflector.state is SourceState.SERVED for reflector in self._of(resource))
@@ -113,5 +124,11 @@ class Caches:
         return [reflector for reflector in self._reflectors if reflector.source.resource == resource]
 
     def _tell(self, change: Change) -> None:
+        for (resource, key_of), index in self._indexes.items():
+            if change.ref and change.ref.resource == resource:
+                if change.old:
+                    index[key_of(change.old)].discard(change.ref)
+                if change.new:
+                    index[key_of(change.new)].add(change.ref)
         for callback in self._subscribers:
             callback(change)

@@ -34,3 +34,22 @@ async def test_one_look_up_for_all_sources_of_a_resource(real: Any, namespace: s
         assert caches.get(ObjectRef(CONFIG_MAP, namespace, "not-looked-for")) is None
         assert [caches.served(resource) for resource in (CONFIG_MAP, MISSING, EVENT)] == [True, False, False]
         assert caches.errors() == []
+
+
+async def test_an_index_follows_what_comes_changes_and_goes(real: Any, namespace: str, caching: Any, told: Any) -> None:
+    def colour(obj: dict[str, Any]) -> str | None:
+        found: str | None = obj["metadata"].get("labels", {}).get("colour")
+        return found
+
+    def of(key: str) -> set[str]:
+        return {obj["metadata"]["name"] for obj in caches.of(CONFIG_MAP, colour, key)}
+
+    await real.create(CONFIG_MAP, config_map(namespace, "a", colour="red"))
+    async with caching(real, Source(CONFIG_MAP, namespace, label_selector="colour"), told=told) as caches:
+        await caches.wait_synced()
+        assert (of("red"), of("blue")) == ({"a"}, set())
+        b = await real.create(CONFIG_MAP, config_map(namespace, "b", colour="red"))
+        await real.merge_patch(ObjectRef(CONFIG_MAP, namespace, "a"), {"metadata": {"labels": {"colour": "blue"}}})
+        await until(lambda: (of("red"), of("blue")) == ({"b"}, {"a"}))
+        await real.delete(ObjectRef(CONFIG_MAP, namespace, "b"), uid=b["metadata"]["uid"])
+        await until(lambda: of("red") == set())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from experiments.errors import Problem
@@ -38,6 +38,9 @@ class _Caches:
 
     def objects(self, resource: Resource) -> list[Object]:
         return [obj for ref, obj in self._objects.items() if ref.resource == resource]
+
+    def of(self, resource: Resource, key_of: Callable[[Object], Hashable], key: Hashable) -> list[Object]:
+        return [obj for obj in self.objects(resource) if key_of(obj) == key]
 
     def served(self, _: Resource) -> bool:
         return True
