@@ -16,11 +16,12 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 
 from api.config import ApiConfig, WebhookConfig
 from experiment_operator import logs
-from experiment_operator.settings import Api, ReconcilingSettings, ServiceSettings, Watcher, Worker
+from experiment_operator.settings import All, Api, ReconcilingSettings, ServiceSettings, Watcher, Worker
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.lease import Lease
@@ -87,14 +88,16 @@ async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
     connected = await KubeClient.connect(settings.kubeconfig, role=_role(settings))
     async with connected as kube, asyncio.TaskGroup() as roles:
         roles.create_task(watch_temporal(await connect(lazy=True)), name="Temporal")
-        if isinstance(settings, Watcher):
-            needs("watcher", _starting)
-            roles.create_task(_watch(settings, kube), name="watcher")
-        if isinstance(settings, Worker):
-            needs("worker", _starting)
+        for role, kind in (("watcher", Watcher), ("worker", Worker), ("api", Api)):
+            if isinstance(settings, kind):
+                needs(role, _starting)
+        if isinstance(settings, All):
+            roles.create_task(_watch_and_work(settings, kube), name="watcher and worker")
+        elif isinstance(settings, Watcher):
+            roles.create_task(_watch(settings, kube, await connect(lazy=True)), name="watcher")
+        elif isinstance(settings, Worker):
             roles.create_task(_work(settings, kube), name="worker")
         if isinstance(settings, Api):
-            needs("api", _starting)
             roles.create_task(_answer(settings, kube), name="api")
         roles.create_task(pulse.run(), name="pulse")
 
@@ -107,10 +110,19 @@ def _starting() -> list[str]:
 # Each role is imported where it begins: what the others need is memory for nothing.
 
 
-async def _watch(settings: Watcher, kube: KubeClient) -> None:
+async def _watch_and_work(settings: All, kube: KubeClient) -> None:
+    """Run both on one client of Temporal and with the same caches: a new run then takes no detour between the two."""
+    from watcher.main import watcher_caches  # noqa: PLC0415
+
+    temporal, caches = await _connected(), watcher_caches(kube, settings.options)
+    async with asyncio.TaskGroup() as roles:
+        roles.create_task(_watch(settings, kube, temporal, caches), name="watcher")
+        roles.create_task(_work(settings, kube, temporal, caches), name="worker")
+
+
+async def _watch(settings: Watcher, kube: KubeClient, temporal: Client, caches: Caches | None = None) -> None:
     from watcher.main import run_watcher  # noqa: PLC0415
 
-    temporal = await connect(lazy=True)
     lease = Lease(kube, settings.lease_namespace, settings.lease_name) if settings.leader_elect else None
     async with _testkube(settings) as testkube:
         await run_watcher(
@@ -121,20 +133,27 @@ async def _watch(settings: Watcher, kube: KubeClient) -> None:
             task_queue=settings.temporal_task_queue,
             search_attributes=settings.temporal_search_attributes,
             lease=lease,
+            caches=caches,
+            beside_worker=caches is not None,
         )
 
 
-async def _work(settings: Worker, kube: KubeClient) -> None:
-    """Run the worker. It cannot begin without Temporal, which may still be starting."""
-    from worker.main import run_worker  # noqa: PLC0415
-
+async def _connected() -> Client:
+    """Connect to Temporal, which may still be starting. A worker cannot begin without it."""
     while True:
         try:
-            temporal = await connect(lazy=False)
-            break
+            return await connect(lazy=False)
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             log.warning("Temporal cannot be reached yet", error=str(error))
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _work(
+    settings: Worker, kube: KubeClient, temporal: Client | None = None, caches: Caches | None = None
+) -> None:
+    from worker.main import run_worker  # noqa: PLC0415
+
+    temporal = temporal or await _connected()
     async with _testkube(settings) as testkube:
         name, build_id = settings.temporal_deployment_name, settings.temporal_worker_build_id
         await run_worker(
@@ -145,6 +164,7 @@ async def _work(settings: Worker, kube: KubeClient) -> None:
             task_queue=settings.temporal_task_queue,
             sandbox=settings.workflow_sandbox,
             version=WorkerDeploymentVersion(name, build_id) if name and build_id else None,
+            caches=caches,
         )
 
 

@@ -6,16 +6,19 @@ The watcher starts runs for what it sees, the api for what a person asks. What a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client, Interceptor, WorkflowHandle
 from temporalio.common import Priority
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import CompositePayloadConverter
 from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import HttpConnectProxyConfig
 
 from experiments.contract import SIGNAL, WORKFLOW_TYPE, RunState, Target, Urgency, WakeSignal, memo, summary
@@ -79,21 +82,25 @@ def _interceptors() -> list[Interceptor]:
     return [TracingInterceptor()]
 
 
-def starter(temporal: Client, task_queue: str, *, search_attributes: bool = False) -> Start:
-    """Make what starts runs, with `search_attributes` only where Temporal's namespace has them."""
+def starter(
+    temporal: Client, task_queue: str, *, search_attributes: bool = False, beside_worker: bool = False
+) -> Start:
+    """Make what starts runs, with `search_attributes` only where Temporal's namespace has them.
+
+    Of a client that a worker of this queue has, too (`beside_worker`), that worker gets new runs without a detour
+    through the queue, if it has room.
+    """
 
     async def start(target: Target, wakeup: WakeSignal, urgency: Urgency) -> str:
-        """Wake the open run of this Experiment, or begin one (signal-with-start). Never two at a time.
+        """Wake the open run of this Experiment, or begin one. Never two at a time.
 
         Where runs wait for a worker, the more urgent go first, and namespaces take turns if the server has fairness on.
         """
-        handle = await temporal.start_workflow(
+        begin = partial(
+            temporal.start_workflow,
             WORKFLOW_TYPE,
-            RunState(target),
             id=target.workflow_id,
             task_queue=task_queue,
-            start_signal=SIGNAL,
-            start_signal_args=[wakeup],
             memo=memo(target, wakeup.reasons),
             search_attributes=at_start(target, wakeup.reasons) if search_attributes else None,
             static_summary=summary(", ".join(wakeup.reasons)),
@@ -101,6 +108,12 @@ def starter(temporal: Client, task_queue: str, *, search_attributes: bool = Fals
             priority=Priority(priority_key=urgency, fairness_key=target.namespace),
             rpc_timeout=_RPC_TIMEOUT,
         )
+        handle: WorkflowHandle[Any, Any] | None = None
+        if beside_worker:
+            with suppress(WorkflowAlreadyStartedError):
+                handle = await begin(RunState(target, pending=[wakeup]), request_eager_start=True)
+        if handle is None:
+            handle = await begin(RunState(target), start_signal=SIGNAL, start_signal_args=[wakeup])
         metrics.STARTS.labels(kind_of(wakeup.reasons)).inc()
         return handle.result_run_id or ""
 

@@ -41,6 +41,11 @@ T = TypeVar("T")
 _EVERYTHING = Change(None, None, None)
 
 
+def watcher_caches(client: KubeClient, options: Options) -> Caches:
+    """Make caches of all that plans read. Settled Experiments are many, and rarely looked at."""
+    return Caches(client, sources(options), compact=(EXPERIMENT, *CHILD_SUFFIXES))
+
+
 class NotLeadingError(Exception):
     """Another may lead already: what was about to be started is left to whoever leads."""
 
@@ -55,13 +60,19 @@ async def run_watcher(
     search_attributes: bool = False,
     lease: Lease | None = None,
     times: Times | None = None,
+    caches: Caches | None = None,
+    beside_worker: bool = False,
 ) -> None:
     """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`.
 
-    Executions are observed where there is a `testkube`, which is polled at these `times`.
+    Executions are observed where there is a `testkube`, which is polled at these `times`. With `caches`, which nobody
+    else runs, a worker in this process can read there, too; `beside_worker` says that it has the same client.
     """
-    caches = Caches(client, sources(options), compact=(EXPERIMENT, *CHILD_SUFFIXES))
-    start = _while_held(lease, starter(temporal, task_queue, search_attributes=search_attributes))
+    caches = caches or watcher_caches(client, options)
+    start = _while_held(
+        lease,
+        starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=beside_worker),
+    )
     dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
     caches.subscribe(dispatcher.observe)
     observer = None

@@ -78,8 +78,9 @@ class Snapshots:
 
     def versions(self, snapshot: Snapshot) -> dict[str, str]:
         """List what the worker has to have seen: dependencies, also where they are missing, and all that was found."""
-        refs = dict.fromkeys((*snapshot.subject.dependencies, *snapshot.objects))
-        found = {ref: snapshot.get(ref) for ref in refs}
+        subject = snapshot.subject
+        refs = dict.fromkeys((*subject.dependencies, *snapshot.objects))
+        found = {ref: snapshot.get(ref) for ref in refs} | {subject.ref: subject.obj}
         return {str(ref): obj["metadata"]["resourceVersion"] if obj else "" for ref, obj in found.items()}
 
     def _file(self, experiment: ObjectRef, obj: Object | None) -> None:

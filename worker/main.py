@@ -45,11 +45,16 @@ async def run_worker(
     task_queue: str,
     sandbox: bool,
     version: WorkerDeploymentVersion | None = None,
+    caches: Caches | None = None,
 ) -> None:
-    """Work until cancelled; steps under way then have a few seconds to end. `temporal` must be connected, not lazy."""
-    caches = Caches(client, dependency_sources(options))
+    """Work until cancelled; steps under way then have a few seconds to end. `temporal` must have been connected.
+
+    With `caches`, those of a watcher in this process, which runs them, less has to be asked of the API server.
+    """
+    shared = caches is not None
+    caches = caches or Caches(client, dependency_sources(options))
     async with asyncio.TaskGroup() as tasks:
-        caching = tasks.create_task(caches.run())
+        caching = None if shared else tasks.create_task(caches.run())
         needs("worker", caches.missing)
         await caches.freeze()
         steps = Activities(client, caches, options, testkube).all()
@@ -66,7 +71,8 @@ async def run_worker(
                 for worker in workers:
                     working.create_task(worker.run())
         finally:
-            caching.cancel()
+            if caching:
+                caching.cancel()
 
 
 def temporal_worker(

@@ -1,7 +1,8 @@
 """Reads the snapshot of one Experiment for the worker, with as few calls as that can be done rightly.
 
-The Experiment and its children come from the API server, what it depends on from caches, unless whoever started the run
-has seen more than those hold.
+What it depends on comes from caches, unless whoever started the run has seen more than those hold; the Experiment and
+its children do, too, where this process caches them. All that is written is guarded by the versions that were read, and
+who finds the guard broken reads again, then all of it from the API server.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class SnapshotReader:
         """Read it all; None when this very Experiment does not exist any more, whatever may have taken its name."""
         target = request.target
         try:
-            obj = await self._client.get(ObjectRef(EXPERIMENT, target.namespace, target.name))
+            obj = await self._get(ObjectRef(EXPERIMENT, target.namespace, target.name), request)
         except kube.NotServedError:
             return None
         except kube.NotFoundError:
@@ -48,7 +49,7 @@ class SnapshotReader:
         children = tuple(ref for ref in _seen(request, CHILD_SUFFIXES) if ref not in subject.dependencies)
         if _is_new(subject, request, children):
             return snapshot
-        return await self._with_children(snapshot, children)
+        return await self._with_children(snapshot, children, request)
 
     async def _left_behind(self, target: Target) -> Snapshot | None:
         """Read what is left of an Experiment that went without its finalizer; None where there is nothing."""
@@ -75,19 +76,26 @@ class SnapshotReader:
         `seen` is the resourceVersion that the run was started upon, empty for none, None where nobody looked.
         """
         cached = self._caches.get(ref)
-        version = cached["metadata"]["resourceVersion"] if cached else ""
-        if seen is None or seen == version or (seen and version and int(version) > int(seen)):
+        if seen is None or _is_recent(cached, seen):
             return cached
         return await self._client.find(ref)
 
-    async def _with_children(self, snapshot: Snapshot, more: Iterable[ObjectRef]) -> Snapshot:
+    async def _get(self, ref: ObjectRef, request: SnapshotRequest) -> Object:
+        """Read it from the cache, if whoever started the run has seen it as it is there, else from the API server."""
+        if not request.certain and str(ref) in request.seen:
+            cached = self._caches.get(ref)
+            if cached is not None and _is_recent(cached, request.seen[str(ref)]):
+                return cached
+        return await self._client.get(ref)
+
+    async def _with_children(self, snapshot: Snapshot, more: Iterable[ObjectRef], request: SnapshotRequest) -> Snapshot:
         subject = snapshot.subject
         objects: dict[ObjectRef, Object] = {}
         refused: dict[ObjectRef, Problem] = {}
         unserved: set[Resource] = set()
         for ref in dict.fromkeys((*subject.known_children, *more)):
             try:
-                objects[ref] = await self._client.get(ref)
+                objects[ref] = await self._get(ref, request)
             except kube.NotFoundError:
                 continue
             except kube.NotServedError:
@@ -100,6 +108,11 @@ class SnapshotReader:
             except kube.ForbiddenError as error:
                 refused[subject.ref] = Forbidden(str(error))
         return Snapshot(subject, {**snapshot.objects, **objects}, snapshot.unserved | unserved, refused)
+
+
+def _is_recent(cached: Object | None, seen: str) -> bool:
+    version = cached["metadata"]["resourceVersion"] if cached else ""
+    return seen == version or (bool(seen and version) and int(version) > int(seen))
 
 
 def _seen(request: SnapshotRequest, resources: Iterable[Resource]) -> Iterator[ObjectRef]:

@@ -123,7 +123,9 @@ class ReconcileExperiment:
     async def _pass(self) -> tuple[SnapshotResult, Blocker | None]:
         """Read, act and report once. Returns what was found and what is still in the way."""
         state = self._state
-        request = SnapshotRequest(self._target, dict(state.seen), certain=state.attempt > 0, orphan=state.orphan)
+        # What this run has written itself, caches may not have heard of.
+        certain = state.attempt > 0 or bool(state.changes)
+        request = SnapshotRequest(self._target, dict(state.seen), certain=certain, orphan=state.orphan)
         try:
             found = await take_step(TAKE_SNAPSHOT, request, SnapshotResult, UNLIMITED_RETRY)
         except FailureError as error:
