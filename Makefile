@@ -52,7 +52,7 @@ release: $(READY) $(RELEASE)/.ready ## Make what a release consists of in dist/,
 carry: $(READY) ## Carry version, CRD and alerts to where chart, kustomize and docs have them again
 	@$(BIN)/python -m release.carry
 
-bench: tools ## Measure; writes .local/bench.json and prints the table of docs/performance.md
+bench: tools ## Measure beside a Go operator, print the tables of docs/performance.md (a plot: ARGS=--plot)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs-site: $(RELEASE)/.ready ## Make a site of docs/ in site/, which asks nothing of any other address

@@ -22,9 +22,8 @@ from aiohttp import web
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from benchmarks.__main__ import ROOT, at_once, calls_of, measured_cpu, process
-from benchmarks.load import NAMESPACE, ReadyWatch, experiment
-from benchmarks.processes import servers_of
+from benchmarks.load import NAMESPACE, ReadyWatch, at_once, experiment
+from benchmarks.processes import ROOT, calls_of, measured_cpu, process, servers_of
 from experiments.executions import followed_prefix
 from experiments.resources import AGENT, EXPERIMENT
 from kube.client import KubeClient

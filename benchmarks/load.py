@@ -1,10 +1,12 @@
-"""The Experiments that are measured, and a watch that sees them become Ready."""
+"""The Experiments that are measured, those who write them, and a watch that sees them become Ready."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeAlias
 
 from experiments.resources import AGENT, EXPERIMENT
 from kube.client import KubeClient
@@ -12,6 +14,12 @@ from kube.objects import CONFIG_MAP, Object, ObjectRef, Source
 from kube.reflector import Change, Reflector
 
 NAMESPACE = "testkube"
+_CONNECTIONS = 32
+
+Write: TypeAlias = Callable[[str], Coroutine[Any, Any, Any]]
+"""Creates or changes the Experiment of that name."""
+Sent: TypeAlias = dict[str, float]
+"""When the write of each Experiment was sent, on the clock of `time.perf_counter`."""
 
 
 def experiment(name: str) -> Object:
@@ -31,25 +39,72 @@ def ref(name: str) -> ObjectRef:
     return ObjectRef(EXPERIMENT, NAMESPACE, name)
 
 
+async def write(names: Iterable[str], one: Write, *, writers: int, pause: float = 0.0) -> Sent:
+    """Write each of `names` by so many writers, of which each rests after a write; returns when each was sent."""
+    sent: Sent = {}
+    left = iter(names)
+
+    async def writer() -> None:
+        for name in left:
+            sent[name] = time.perf_counter()
+            await one(name)
+            await asyncio.sleep(pause)
+
+    await asyncio.gather(*(writer() for _ in range(writers)))
+    return sent
+
+
+async def write_at_rate(names: Iterable[str], one: Write, *, per_second: float) -> Sent:
+    """Send a write when it is due, however long those before it take; returns when each was sent."""
+    sent: Sent = {}
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number, name in enumerate(names):
+            await asyncio.sleep(began + number / per_second - time.perf_counter())
+            sent[name] = time.perf_counter()
+            tasks.create_task(one(name))
+    return sent
+
+
+async def at_once(calls: Iterable[Awaitable[Any]]) -> None:
+    """As fast as a client with as many connections as there are calls under way can."""
+    gate = asyncio.Semaphore(_CONNECTIONS)
+
+    async def one(call: Awaitable[Any]) -> None:
+        async with gate:
+            await call
+
+    await asyncio.gather(*map(one, calls))
+
+
 class ReadyWatch:
-    """Knows the generation with which each Experiment was last seen Ready, also when a watch ends in between."""
+    """Knows when each generation of an Experiment was first seen Ready, also when a watch ends in between."""
 
     def __init__(self, kube: KubeClient) -> None:
-        self._ready: dict[str, int] = {}
+        self._ready: dict[str, dict[int, float]] = {}
         self._changed = asyncio.Event()
         self.run = Reflector(kube, Source(EXPERIMENT), self._observe).run
 
     def _observe(self, change: Change) -> None:
-        status = (change.new or {}).get("status", {})
-        if change.ref and any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", ())):
-            self._ready[change.ref.name] = status["observedGeneration"]
-            self._changed.set()
+        if change.ref and change.new is None:
+            self._ready.pop(change.ref.name, None)
+        elif change.ref and change.new:
+            for condition in change.new.get("status", {}).get("conditions", ()):
+                if condition["type"] == "Ready" and condition["status"] == "True":
+                    seen = self._ready.setdefault(change.ref.name, {})
+                    seen.setdefault(condition["observedGeneration"], time.perf_counter())
+                    self._changed.set()
 
-    async def until(self, names: list[str], generation: int) -> None:
+    def at(self, name: str, generation: int) -> float:
+        """Say when it was seen, on the clock of `time.perf_counter`."""
+        return self._ready[name][generation]
+
+    async def until(self, names: Iterable[str], generation: int) -> None:
         async with asyncio.timeout(300):
-            while not all(self._ready.get(name, 0) >= generation for name in names):
-                self._changed.clear()
-                await self._changed.wait()
+            for name in names:
+                while max(self._ready.get(name, (0,))) < generation:
+                    self._changed.clear()
+                    await self._changed.wait()
 
 
 class Floor:
