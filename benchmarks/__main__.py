@@ -13,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Awaitable, Iterable, Iterator
+from typing import Any
 
 import uvloop
 from temporalio.client import Client
@@ -25,7 +26,7 @@ from kube.client import KubeClient
 from localcluster import LocalCluster
 
 
-async def main(singles: int, many: int, *, curve: bool) -> Figures:
+async def main(singles: int, many: int, *, rounds: int, curve: bool) -> Figures:
     chosen = contenders(build_peer())
     async with LocalCluster.start() as cluster, await KubeClient.connect(cluster.kubeconfig) as kube:
         await cluster.install(ROOT / "crds")
@@ -35,13 +36,24 @@ async def main(singles: int, many: int, *, curve: bool) -> Figures:
         course = Course(cluster, kube, ready)
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(ready.run())
-            measured = {
-                each.name: await course.measure(each, steady=singles, many=many, curve=curve) for each in chosen
-            }
+            measured = [
+                {each.name: await course.measure(each, steady=singles, many=many, curve=curve) for each in chosen}
+                for _ in range(rounds)
+            ]
             with next(each for each in chosen if each.name == BOTH).running(cluster):
                 alone = await _one_at_a_time(cluster, Floor(kube), course, singles)
             following.cancel()
-        return {"count": {"single": singles, "burst": many}, "contenders": measured, "one_at_a_time": alone}
+        count = {"single": singles, "burst": many, "rounds": rounds}
+        return {"count": count, "contenders": _medians(measured), "one_at_a_time": alone}
+
+
+def _medians(rounds: list[Any]) -> Any:
+    """Each figure's middle one of all rounds."""
+    if isinstance(rounds[0], dict):
+        return {key: _medians([each[key] for each in rounds]) for key in rounds[0]}
+    if isinstance(rounds[0], list):
+        return [_medians(list(each)) for each in zip(*rounds, strict=True)]
+    return statistics.median(rounds)
 
 
 async def _one_at_a_time(cluster: LocalCluster, floor: Floor, course: Course, singles: int) -> Figures:
@@ -122,13 +134,14 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--singles", type=int, default=100, help="Experiments written by one writer (default: 100)")
     parser.add_argument("--burst", type=int, default=300, help="Experiments created at once (default: 300)")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each contender is measured (default: 1)")
     parser.add_argument("--plot", action="store_true", help="measure over offered load, too, for .local/bench.png")
     chosen = parser.parse_args()
     if chosen.plot:
         from benchmarks.plot import draw  # before minutes of measuring: it wants a package that nothing else does
     local = ROOT / ".local"
     local.mkdir(exist_ok=True)
-    found = uvloop.run(main(chosen.singles, chosen.burst, curve=chosen.plot))
+    found = uvloop.run(main(chosen.singles, chosen.burst, rounds=chosen.rounds, curve=chosen.plot))
     (local / "bench.json").write_text(json.dumps(found, indent=2) + "\n")
     if chosen.plot:
         draw({name: figures["curve"] for name, figures in found["contenders"].items()}, local / "bench.png")

@@ -20,8 +20,8 @@ def draw(curves: dict[str, list[dict[str, Any]]], target: Path) -> None:
         axes.set(title=title, xlabel="new Experiments offered, a second", xlim=(0, None))
         axes.grid(visible=True, alpha=0.3)
         if key == "per_second":
-            axes.axline((0, 0), slope=1, color="grey", linestyle=":", linewidth=1)
-            axes.legend()
+            axes.axline((0, 0), slope=1, color="grey", linestyle=":", linewidth=1)  # where all that is offered is done
         else:
             axes.set_yscale("log")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(curves), frameon=False)
     figure.savefig(target, dpi=120)
