@@ -183,6 +183,16 @@ async def with_search_attributes(experiment):
     return handle
 
 
+async def carried_out_together(experiment):
+    experiment.finds(Step.ADD_FINALIZER, Step.APPLY_CONFIG_MAP, Step.APPLY_TEST_WORKFLOW, together=3)
+    experiment.goes("added finalizer", "created ConfigMap")
+    start = starter(experiment.client, "workflow", beside_worker=True)
+    await start(experiment.target, WakeSignal(["generation 1"]), Urgency.CHANGED)
+    handle = experiment.client.get_workflow_handle(experiment.target.workflow_id)
+    await handle.result()
+    return handle
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
@@ -200,6 +210,7 @@ KINDS = {
         testkube_was_away,
         made_anew,
         with_search_attributes,
+        carried_out_together,
     )
 }
 
