@@ -130,7 +130,7 @@ def _scores(chosen: settings.Scores) -> int:
     return scores(chosen)
 
 
-def _plan(chosen: settings.Plan) -> int:
+def _plan(chosen: settings.PlanCommand) -> int:
     from experiment_operator.commands.plan import plan  # noqa: PLC0415
 
     return plan(chosen)
@@ -193,7 +193,7 @@ _COMMANDS: Commands = {
     "executions": (settings.Executions, _executions),
     "scores": (settings.Scores, _scores),
     "history": (settings.History, _history),
-    "plan": (settings.Plan, _plan),
+    "plan": (settings.PlanCommand, _plan),
     "why": (settings.Why, _why),
     "ui": (settings.Ui, _ui),
     "render": (settings.Render, _render),

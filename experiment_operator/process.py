@@ -57,16 +57,11 @@ def _observed(settings: ServiceSettings) -> Iterator[Pulse]:
     """Serve metrics and probes, and send traces, from before the event loop begins until after it has ended."""
     pulse = Pulse()
     with (
-        tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{_role(settings)}"),
+        tracing.exporting(str(settings.otel_exporter_otlp_endpoint or ""), f"experiment-operator-{settings.word()}"),
         listening(settings.metrics_host, settings.metrics_port, pulse, runtime.start()) as port,
     ):
         log.info("metrics and probes are served", host=settings.metrics_host, port=port)
         yield pulse
-
-
-def _role(settings: ServiceSettings) -> str:
-    """Name this process: watcher, worker, api or all."""
-    return type(settings).__name__.lower()
 
 
 async def _run_until_signal(settings: ServiceSettings, pulse: Pulse) -> None:
@@ -85,7 +80,7 @@ async def _run_until_signal(settings: ServiceSettings, pulse: Pulse) -> None:
 
 
 async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
-    connected = await KubeClient.connect(settings.kubeconfig, role=_role(settings))
+    connected = await KubeClient.connect(settings.kubeconfig, role=settings.word())
     async with connected as kube, asyncio.TaskGroup() as roles:
         roles.create_task(watch_temporal(await connect(lazy=True)), name="Temporal")
         for role, kind in (("watcher", Watcher), ("worker", Worker), ("api", Api)):
@@ -205,7 +200,7 @@ async def _testkube(settings: ReconcilingSettings) -> AsyncIterator[TestkubeClie
     if not settings.testkube_to_ask:
         yield None
         return
-    async with TestkubeClient(settings.testkube_to_ask, _role(settings)) as client:
+    async with TestkubeClient(settings.testkube_to_ask, settings.word()) as client:
         yield client
 
 

@@ -40,6 +40,11 @@ class Command(BaseSettings):
         extra="ignore",
     )
 
+    @classmethod
+    def word(cls) -> str:
+        """Return the word by which the command is called; others see it as the User-Agent's role."""
+        return cls.__name__.removesuffix("Command").lower()
+
 
 def _namespace(value: str) -> str:
     if value != OWN_NAMESPACE and not re.fullmatch(LABEL, value):
@@ -379,7 +384,7 @@ class History(Asking):
     follow: Annotated[bool, Field(description="go on with each run that ends, until Ctrl-C")] = False
 
 
-class Plan(Asking):
+class PlanCommand(Asking):
     """Show what applying files of Experiments would change, and what would be wrong."""
 
     file: Annotated[

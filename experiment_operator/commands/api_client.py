@@ -119,7 +119,7 @@ async def remote(settings: Asking) -> AsyncIterator[Remote]:
         where, _, service = settings.service.partition("/")
         url = f"{known.url}/api/v1/namespaces/{where}/services/{service}/proxy"
         proxy, context = known.proxy, known.context
-    headers["User-Agent"] = user_agent(type(settings).__name__.lower())
+    headers["User-Agent"] = user_agent(settings.word())
     transport = _transport(proxy, context)
     async with httpx.AsyncClient(base_url=url, headers=headers, transport=transport, timeout=_TIMEOUT) as http:
         yield Remote(http, namespace, f"{http.base_url}{through(proxy)}")

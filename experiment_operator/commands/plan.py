@@ -13,7 +13,7 @@ from typing import Any
 from experiment_operator.commands.api_client import ApiError, Remote, ask
 from experiment_operator.commands.files import read
 from experiment_operator.commands.output import Printer
-from experiment_operator.settings import Plan
+from experiment_operator.settings import PlanCommand
 from experiments.names import APPLIED
 
 _SIGNS = {"create": ("+", "green"), "delete": ("-", "red"), "change": ("~", "yellow"), "replace": ("±", "yellow")}
@@ -22,12 +22,12 @@ _MAX_LINES = 20
 _MAX_MATCHED_LINES = 2000
 
 
-def plan(settings: Plan) -> int:
+def plan(settings: PlanCommand) -> int:
     """Show what applying files would change. Returns as `api_client.ask` does."""
     return ask(settings, _plan)
 
 
-async def _plan(settings: Plan, api: Remote, out: Printer) -> int:
+async def _plan(settings: PlanCommand, api: Remote, out: Printer) -> int:
     problems: list[str] = []
     found = [document for file in settings.file for document in read(file, str(file), problems)]
     if problems or not found:
