@@ -328,7 +328,7 @@ class ExperimentSpec(PartWithDefaults):
     def inline(self) -> InlineDataset | None:
         """What is evaluated inline, from either generation of this API, or None where setup fetches a dataset."""
         if self.scenarios is not None:
-            return InlineDataset(scenarios=self.scenarios)
+            return InlineDataset.model_construct(scenarios=self.scenarios)  # they have been validated here
         return self.dataset.inline if self.dataset else None
 
     @property

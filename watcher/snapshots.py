@@ -41,7 +41,8 @@ class Snapshots:
         if change.ref is None:
             return {*(ref_of(EXPERIMENT, obj) for obj in self._caches.objects(EXPERIMENT)), *self._made_for}
         if change.ref.resource == EXPERIMENT:
-            self._file(change.ref, change.new)
+            if change.old is None or change.new is None or _read_for(change.old) != _read_for(change.new):
+                self._file(change.ref, change.new)
             if change.new is None and change.old is not None:
                 self._orphaning.discard(change.old["metadata"]["uid"])
             return [change.ref]
@@ -116,6 +117,12 @@ class Snapshots:
     def _label(self, ref: ObjectRef, child: Object, *, known: bool) -> None:
         if uid := child["metadata"].get("labels", {}).get(UID_LABEL):
             _file_under(self._children, uid, ref, known=known)
+
+
+def _read_for(experiment: Object) -> tuple[object, ...]:
+    """Name all of an Experiment by which it is filed."""
+    meta, status = experiment["metadata"], experiment.get("status") or {}
+    return meta["uid"], meta.get("generation"), meta.get("finalizers"), status.get("generatedResources")
 
 
 def _file_under(index: defaultdict[K, set[ObjectRef]], key: K, ref: ObjectRef, *, known: bool) -> None:
