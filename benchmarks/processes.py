@@ -17,13 +17,22 @@ _ENVIRON = {"LOG_LEVEL": "warning", "METRICS_PORT": "0", "API_PORT": "0", "API_A
 # What a reconciliation reads or writes; everything else that the API server counts is other people's business.
 _COUNTED = ("agents", "aigateways", "configmaps", "events", "experiments", "testtriggers", "testworkflows")
 _TICK = os.sysconf("SC_CLK_TCK")
-_SERVERS = {"etcd": "etcd", "kube-apiserver": "API server", "temporal": "Temporal"}
+_SERVERS = {"etcd": "etcd", "kube-apiserver": "API server", "temporal": "Temporal", "server": "Temporal"}
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time so far."""
+def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """User and system time so far; `with_ended` that of its children that have ended as well."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / _TICK
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def machine_cpu_seconds() -> float:
+    """What all that runs on this machine has used so far."""
+    return sum(map(int, Path("/proc/stat").read_text().split()[1:4])) / _TICK
 
 
 def rss_megabytes(pid: int) -> float:
