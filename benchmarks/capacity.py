@@ -19,6 +19,7 @@ import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -40,8 +41,10 @@ from localcluster.processes import free_port
 
 _WORKERS = (1, 2, 4)
 _SHARDS = 128
-_LATE_SECONDS = 0.5
+_LATE_SECONDS = 0.4
 _IDLE_SECONDS = 10
+# PostgreSQL tells what a connection has done ten seconds later at the latest.
+_SETTLED_SECONDS = 12
 _WARM_UP = 20  # Experiments for each worker
 # What is written under the lock of a history shard.
 _SHARD_WRITES = ("CreateWorkflowExecution", "UpdateWorkflowExecution")
@@ -65,39 +68,46 @@ class Bench:
         """Measure near workers, then such to which the API server answers late."""
         async with AsyncExitStack() as watcher:
             self._watcher = await self._start(watcher, "watcher", self._cluster.kubeconfig)
-            near = await self._stages(self._cluster.kubeconfig, burst)
+            near = [stage async for stage in self._stages(self._cluster.kubeconfig, burst)]
             sizes = await self._sizes()
             async with _late(self._cluster) as kubeconfig:
-                late = await self._stages(kubeconfig, burst)
+                late = [stage async for stage in self._stages(kubeconfig, burst)]
         return near, late, sizes
 
-    async def _stages(self, kubeconfig: Path, burst: int) -> list[Stage]:
-        stages = []
+    async def _stages(self, kubeconfig: Path, burst: int) -> AsyncIterator[Stage]:
         async with AsyncExitStack() as running:
+            self._workers = []
             for count in _WORKERS:
                 while len(self._workers) < count:
                     self._workers.append(await self._start(running, "worker", kubeconfig))
                 await self._become_ready(_WARM_UP * count)  # the first runs load code and fill connection pools
-                stages.append(await self._stage(burst))
-                print(stages[-1], file=sys.stderr, flush=True)
-        self._workers.clear()
-        return stages
+                await asyncio.sleep(_SETTLED_SECONDS)
+                yield await self._stage(burst)
 
     async def _stage(self, burst: int) -> Stage:
-        await asyncio.sleep(5)
         before = await self._before()
         await asyncio.sleep(_IDLE_SECONDS)
         idle = {name: used / _IDLE_SECONDS for name, used in _less(await self._after(), before).items()}
-        before = await self._before()
-        began, machine = time.monotonic(), machine_cpu_seconds()
+        before, began, machine = await self._before(), time.monotonic(), machine_cpu_seconds()
+        cpu = self._cpu()
         await self._become_ready(burst)
-        seconds, machine = time.monotonic() - began, machine_cpu_seconds() - machine
-        await asyncio.sleep(3)  # what comes after Ready (Events, closing the run) belongs to the cost
+        seconds, own = time.monotonic() - began, sum(_less(self._cpu(), cpu).values())
+        others = machine_cpu_seconds() - machine - own
+        await asyncio.sleep(_SETTLED_SECONDS)  # what comes after Ready (Events, closing the run) belongs to the cost
         used, took = _less(await self._after(), before), time.monotonic() - began
         each = {name: (value - idle[name] * took) / burst for name, value in used.items()}
         each["calls"] -= 1  # that which creates
-        megabytes = rss_megabytes(self._workers[0])
-        return Stage(len(self._workers), burst / seconds, machine / seconds, megabytes, each, idle)
+        stage = Stage(
+            workers=len(self._workers),
+            per_second=burst / seconds,
+            cores=own / seconds,
+            others=others / seconds,
+            worker_megabytes=rss_megabytes(self._workers[0]),
+            each=each,
+            idle=idle,
+        )
+        print(stage, file=sys.stderr, flush=True)
+        return stage
 
     async def _become_ready(self, many: int) -> None:
         names = [f"e-{number}" for number in range(self._created, self._created + many)]
@@ -140,6 +150,9 @@ class Bench:
             "calls": await calls_of(self._cluster),
             "etcd writes": _total(kubernetes, "etcd_request_duration_seconds_count", writes),
             "etcd bytes": _total(kubernetes, "apiserver_storage_size_bytes", [""]),
+            "requests": _total(temporal, "service_requests", ['namespace="default"'], 'service_name="frontend"'),
+            "tasks": _total(temporal, "service_requests", ['operation="AddWorkflowTask"'], 'service_name="matching"'),
+            "persistence": _total(temporal, "persistence_requests", ['service_name="history"']),
             "shard writes": _total(temporal, "persistence_requests", _operations(_SHARD_WRITES)),
             "shard seconds": _total(temporal, "persistence_latency_sum", _operations(_SHARD_WRITES)),
             **self._postgres.totals(),
@@ -163,18 +176,17 @@ class Bench:
 @contextmanager
 def _process(role: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "experiment_operator", role]
-    with subprocess.Popen(command, env={**os.environ, **environ, "LOG_LEVEL": "warning"}, cwd=ROOT) as process:
+    with subprocess.Popen(command, env={**os.environ, **environ, "LOG_LEVEL": "error"}, cwd=ROOT) as process:
         try:
             yield process
         finally:
             process.terminate()
 
 
-def _total(metrics: str, name: str, having: Iterable[str]) -> float:
-    """Add up a metric's values, of which the labels have one of these texts."""
-    having = list(having)
-    lines = [line for line in metrics.splitlines() if line.startswith(f"{name}{{")]
-    return sum(float(line.split()[-1]) for line in lines if any(text in line for text in having))
+def _total(metrics: str, name: str, one_of: Iterable[str], having: str = "") -> float:
+    """Add up a metric's values, of which the labels have one of these texts, and `having`."""
+    lines = [line for line in metrics.splitlines() if line.startswith(f"{name}{{") and having in line]
+    return sum(float(line.split()[-1]) for line in lines if any(text in line for text in one_of))
 
 
 def _operations(names: Iterable[str]) -> list[str]:
@@ -243,12 +255,15 @@ async def main(burst: int) -> tuple[list[Stage], list[Stage], dict[str, float]]:
 
 
 def page(near: list[Stage], late: list[Stage], sizes: dict[str, float]) -> Iterator[str]:
-    yield from (f"{len(os.sched_getaffinity(0))} cores, Temporal with {_SHARDS} history shards:", "")
+    """What docs/capacity.md ends with."""
+    yield from ("## As measured", "")
+    yield f"On {datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores, {_SHARDS} history shards."
+    yield ""
     yield from by_workers(near, sizes["Temporal events"])
-    yield from ("", f"With workers whose calls reach the API server {_LATE_SECONDS * 1000:.0f} ms late:", "")
+    yield from ("", f"Workers whose calls reach the API server {_LATE_SECONDS * 1000:.0f} ms late:", "")
     yield from growth(late)
-    yield from ("", f"{RATE:,} a second:", "")
-    yield from at_rate(near[-1], sizes)
+    yield from ("", f"## {RATE:,} Experiments a second", "")
+    yield from at_rate(near, late[0], sizes)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 PROCESSES = ("watcher", "workers", "Temporal", "PostgreSQL", "API server", "etcd")
-# For a creation's worth on each of them, times the rate that is asked for.
 RATE = 1000
 _CORE_IN_USE = 0.7  # of each core: nobody lets them run without a rest
 _HISTORY_SHARDS = 512
@@ -23,6 +22,7 @@ class Stage:
     workers: int
     per_second: float
     cores: float
+    others: float
     worker_megabytes: float
     each: dict[str, float]
     idle: dict[str, float]
@@ -32,15 +32,18 @@ def by_workers(stages: list[Stage], events: float) -> Iterator[str]:
     """What creations cost whom; `events` are those of a run in Temporal."""
     yield from _head("", *map(_workers, stages), "a second of nothing to do")
     yield _row("**created at once, a second**", *(f"**{stage.per_second:.1f}**" for stage in stages), "")
-    yield _row("cores in use meanwhile", *(f"{stage.cores:.1f}" for stage in stages), "")
+    yield _row("cores in use meanwhile; by others", *(f"{stage.cores:.1f}; {stage.others:.1f}" for stage in stages), "")
     yield _row("**CPU per creation**", *(f"**{_cpu(stage) * 1000:.0f} ms**" for stage in stages), "")
     for name in PROCESSES:
         yield _each(f"… {name}", name, _milliseconds, stages)
     yield _each("beside it: the benchmark, as client and watch", "benchmark", _milliseconds, stages)
-    yield _each("calls to the API server", "calls", _count, stages)
-    yield _each("writes to etcd", "etcd writes", _count, stages)
-    yield _row("events in the history of a run", *(_count(events) for _ in stages), "")
-    yield _each("writes to history shards", "shard writes", _count, stages)
+    yield _each("API server: calls", "calls", _count, stages)
+    yield _each("… writes to etcd", "etcd writes", _count, stages)
+    yield _each("Temporal: requests, polls included", "requests", _count, stages)
+    yield _each("… tasks added to a partition of the queue", "tasks", _count, stages)
+    yield _row("… events in the history of a run", *(_count(events) for _ in stages), "")
+    yield _each("… writes to history shards", "shard writes", _count, stages)
+    yield _each("… calls of all shards to the database", "persistence", _count, stages)
     yield _each("PostgreSQL: transactions", "transactions", _count, stages)
     yield _each("… rows written", "rows", _count, stages)
     yield _each("… log (WAL)", "WAL bytes", _kilobytes, stages)
@@ -53,48 +56,58 @@ def growth(stages: list[Stage]) -> Iterator[str]:
     yield from _head("", *map(_workers, stages))
     yield _row("**created at once, a second**", *(f"**{stage.per_second:.1f}**" for stage in stages))
     yield _row("… times that of one worker", *(f"{stage.per_second / stages[0].per_second:.2f}" for stage in stages))
-    yield _row("cores in use meanwhile", *(f"{stage.cores:.1f}" for stage in stages))
+    yield _row("cores in use meanwhile; by others", *(f"{stage.cores:.1f}; {stage.others:.1f}" for stage in stages))
     yield _row("CPU per creation", *(f"{_cpu(stage) * 1000:.0f} ms" for stage in stages))
 
 
-def at_rate(stage: Stage, sizes: dict[str, float]) -> Iterator[str]:
-    """What `RATE` a second come to."""
-    each = stage.each
+def at_rate(stages: list[Stage], unhurried: Stage, sizes: dict[str, float]) -> Iterator[str]:
+    """What `RATE` a second come to by the mean of `stages`; `unhurried` had CPU left."""
+    each = {name: statistics.mean(stage.each[name] for stage in stages) for name in stages[0].each}
     yield from _head("", "one creation, measured", f"{RATE:,} a second, estimated", "what follows")
     for name in PROCESSES:
-        cores = f"{each[name] * RATE:.0f} cores"
-        yield _row(name, f"{each[name] * 1000:.1f} ms of CPU", cores, _processes(name, each))
-    yield _row("calls to the API server", f"{each['calls']:.1f} and that which creates", _rate(each["calls"] + 1), "")
-    yield _row("writes to etcd", _count(each["etcd writes"]), _rate(each["etcd writes"]), "")
-    stored, full = sizes["stored bytes"], _ETCD_BYTES / sizes["stored bytes"]
-    last = f"8 GiB hold {full:,.0f}: those of {full / RATE / 60:.0f} minutes"
-    yield _row("Experiment and children in etcd, as JSON", _kilobytes(stored), _bytes(stored), last)
-    event = sizes["Event bytes"]
-    hour = f"{event * RATE * 3600 / 1e9:.1f} GB"
-    yield _row("its Event, for an hour", _kilobytes(event), _bytes(event), hour)
-    yield _row("events of Temporal", _count(sizes["Temporal events"]), _rate(sizes["Temporal events"]), "")
-    writes, took = each["shard writes"], each["shard seconds"] / each["shard writes"]
-    shard = writes * RATE / _HISTORY_SHARDS
-    last = f"{_HISTORY_SHARDS} shards: {shard:.0f} a second on each, locked {shard * took:.0%} of the time"
-    yield _row("writes to history shards", f"{writes:.1f}, each {took * 1000:.1f} ms", _rate(writes), last)
-    last = f"{_PARTITIONS} partitions: {RATE / _PARTITIONS:.0f} a second on each"
-    yield _row("workflow tasks through the task queue", "1, counted in histories", _rate(1), last)
+        yield _row(name, f"{_milliseconds(each[name])} of CPU", f"{each[name] * RATE:.1f} cores", _cores(name, each))
+    calls = each["calls"] + 1
+    yield _row("API server: calls, with that which creates", _count(calls), _rate(calls), "")
+    yield _row("… writes to etcd", _count(each["etcd writes"]), _rate(each["etcd writes"]), "")
+    yield from _stored(each["etcd bytes"], sizes)
+    yield _row("Temporal: requests", _count(each["requests"]), _rate(each["requests"]), "")
+    tasks = f"{_PARTITIONS} partitions: {each['tasks'] * RATE / _PARTITIONS:.0f} a second on each"
+    yield _row("… tasks added to the queue", _count(each["tasks"]), _rate(each["tasks"]), tasks)
+    events = sizes["Temporal events"]
+    yield _row("… events", _count(events), _rate(events), "")
+    yield _shards(each["shard writes"], unhurried.each["shard seconds"] / unhurried.each["shard writes"])
+    yield _row("… calls of all shards to the database", _count(each["persistence"]), _rate(each["persistence"]), "")
     yield _row("PostgreSQL: transactions", _count(each["transactions"]), _rate(each["transactions"]), "")
     yield _row("… rows written", _count(each["rows"]), _rate(each["rows"]), "")
-    last = "fewer in truth: commits that wait together share one"
-    yield _row("… syncs of the log", _count(each["WAL syncs"]), f"at most {_rate(each['WAL syncs'])}", last)
     yield _row("… log (WAL)", _kilobytes(each["WAL bytes"]), _bytes(each["WAL bytes"]), "")
-    day = each["database bytes"] * RATE * 86400 / 1e12
-    last = f"{day:.1f} TB for each day of retention"
-    yield _row("… databases grow by", _kilobytes(each["database bytes"]), _bytes(each["database bytes"]), last)
+    syncs = each["WAL syncs"]
+    yield _row("… syncs of the log", _count(syncs), f"at most {_rate(syncs)}", "commits that wait together share one")
+    grown = each["database bytes"]
+    day = f"{grown * RATE * 86400 / 1e12:.1f} TB for each day of retention"
+    yield _row("… growth of the databases", _kilobytes(grown), _bytes(grown), day)
 
 
-def _processes(name: str, each: dict[str, float]) -> str:
+def _stored(versions: float, sizes: dict[str, float]) -> Iterator[str]:
+    stored, event = sizes["stored bytes"], sizes["Event bytes"]
+    most = f"{_ETCD_BYTES / stored:,.0f} of them are 8 GiB"
+    yield _row("… Experiment and children, as JSON", _kilobytes(stored), _bytes(stored), most)
+    hour = f"{event * RATE * 3600 / 1e9:.1f} GB of the last hour"
+    yield _row("… its Event", _kilobytes(event), _bytes(event), hour)
+    full = f"8 GiB are full after {_ETCD_BYTES / versions / RATE / 60:.0f} minutes"
+    yield _row("… growth of etcd, former versions included", _kilobytes(versions), _bytes(versions), full)
+
+
+def _shards(writes: float, seconds: float) -> str:
+    shard = writes * RATE / _HISTORY_SHARDS
+    locked = f"{_HISTORY_SHARDS} shards: {shard:.0f} a second on each, locked {shard * seconds:.0%} of the time"
+    return _row("… writes to history shards", f"{writes:.1f} of {_milliseconds(seconds)}", _rate(writes), locked)
+
+
+def _cores(name: str, each: dict[str, float]) -> str:
     if name == "watcher":
-        return f"one leads, and is one process on one core: **at most {1 / each[name]:.0f} a second**"
-    if name == "workers":
-        return f"{math.ceil(each[name] * RATE / _CORE_IN_USE)} processes, each on {_CORE_IN_USE:.0%} of a core"
-    return f"{math.ceil(each[name] * RATE / _CORE_IN_USE)} cores of which {_CORE_IN_USE:.0%} are in use"
+        return f"one leads, and it is one process on one core: **at most {1 / each[name]:.0f} a second**"
+    cores = math.ceil(each[name] * RATE / _CORE_IN_USE)
+    return f"{cores} {'processes' if name == 'workers' else 'cores'}, {_CORE_IN_USE:.0%} in use"
 
 
 def _cpu(stage: Stage) -> float:

@@ -162,7 +162,7 @@ class Postgres:
 
     def _query(self, sql: str, *, check: bool = True) -> str:
         login = {"PGHOST": _HOST, "PGPORT": str(self.port), **self._login("PG"), "PGDATABASE": "postgres"}
-        command = [self._programs / "psql", "-XAtc", sql]
+        command = [str(self._programs / "psql"), "-XAtc", sql]
         found = subprocess.run(command, env={**os.environ, **login}, capture_output=True, text=True, check=False)
         if check and found.returncode:
             raise RuntimeError(f"PostgreSQL: {found.stderr.strip()}")
@@ -214,8 +214,8 @@ class Temporal:
         config = directory / "temporal-server.json"
         config.touch(mode=0o600)  # it has the password
         config.write_text(json.dumps(_config(postgres, rpc, metrics, shards)))  # which is YAML as well
-        command = [server, "--config-file", config, "--allow-no-auth", "start"]
-        process = Process.start(command, directory / "temporal-server.log")
+        start = [str(server), f"--config-file={config}", "--allow-no-auth", "start"]
+        process = Process.start(start, directory / "temporal-server.log")
         temporal = cls(rpc["frontend"][0], metrics)
         try:
             await process.until(temporal._serves, limit=120)
@@ -253,7 +253,9 @@ async def _register(client: ServiceClient) -> None:
 
 
 def _sql_tool(tool: Path, environ: dict[str, str], command: list[str]) -> None:
-    done = subprocess.run([tool, *command], env={**os.environ, **environ}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(tool), *command], env={**os.environ, **environ}, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"Temporal's schema, {command[0]}: {done.stdout[-500:]}{done.stderr[-500:]}")
 
