@@ -62,6 +62,7 @@ class Bench:
         self._workers: list[int] = []
         self._servers = servers_of(str(cluster.kubeconfig.parent))
         self._created = 0
+        self._empty = postgres.compacted_bytes()
         self.ready = ReadyWatch(kube)
 
     async def run(self, burst: int) -> tuple[list[Stage], list[Stage], dict[str, float]]:
@@ -170,6 +171,7 @@ class Bench:
             "Event bytes": bytes_of.pop(EVENT),
             "stored bytes": sum(bytes_of.values()),
             "Temporal events": statistics.mean([run.history_length async for run in runs]),
+            "database bytes": (self._postgres.compacted_bytes() - self._empty) / self._created,
         }
 
 
@@ -204,10 +206,12 @@ async def _late(cluster: LocalCluster) -> AsyncIterator[Path]:
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         upstream = await asyncio.open_connection(host, int(port))
-        ways = [_pass_on(reader, upstream[1], _LATE_SECONDS), _pass_on(upstream[0], writer, 0)]
-        await asyncio.wait(map(asyncio.ensure_future, ways), return_when=asyncio.FIRST_COMPLETED)
-        for each in (writer, upstream[1]):
-            each.close()
+        ways = _pass_on(reader, upstream[1], _LATE_SECONDS), _pass_on(upstream[0], writer, 0)
+        tasks = [asyncio.create_task(way) for way in ways]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task, end in zip(tasks, (upstream[1], writer), strict=True):
+            task.cancel()
+            end.close()
 
     async with await asyncio.start_server(serve, host, 0) as server:
         address = ":".join(map(str, server.sockets[0].getsockname()))
@@ -218,8 +222,13 @@ async def _late(cluster: LocalCluster) -> AsyncIterator[Path]:
 
 
 async def _pass_on(reader: StreamReader, writer: StreamWriter, late: float) -> None:
-    """Pass on each piece so much later than it came, however many are under way."""
+    """Pass on each piece so much later than it came, however many are under way, until either side ends."""
     pieces: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+
+    async def read() -> None:
+        while data := await reader.read(65536):
+            pieces.put_nowait((time.monotonic() + late, data))
+        pieces.put_nowait((0, b""))
 
     async def write() -> None:
         while piece := (due := await pieces.get())[1]:
@@ -227,13 +236,8 @@ async def _pass_on(reader: StreamReader, writer: StreamWriter, late: float) -> N
             writer.write(piece)
             await writer.drain()
 
-    writing = asyncio.create_task(write())
     with suppress(OSError):
-        while data := await reader.read(65536):
-            pieces.put_nowait((time.monotonic() + late, data))
-    pieces.put_nowait((0, b""))
-    with suppress(OSError):
-        await writing
+        await asyncio.gather(read(), write())
 
 
 async def main(burst: int) -> tuple[list[Stage], list[Stage], dict[str, float]]:

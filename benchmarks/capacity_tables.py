@@ -40,15 +40,15 @@ def by_workers(stages: list[Stage], events: float) -> Iterator[str]:
     yield _each("API server: calls", "calls", _count, stages)
     yield _each("… writes to etcd", "etcd writes", _count, stages)
     yield _each("Temporal: requests, polls included", "requests", _count, stages)
-    yield _each("… tasks added to a partition of the queue", "tasks", _count, stages)
+    yield _each("… requests to add a task to a partition", "tasks", _count, stages)
     yield _row("… events in the history of a run", *(_count(events) for _ in stages), "")
     yield _each("… writes to history shards", "shard writes", _count, stages)
     yield _each("… calls of all shards to the database", "persistence", _count, stages)
     yield _each("PostgreSQL: transactions", "transactions", _count, stages)
     yield _each("… rows written", "rows", _count, stages)
     yield _each("… log (WAL)", "WAL bytes", _kilobytes, stages)
+    yield _each("… whole pages in the log", "WAL pages", _count, stages)
     yield _each("… syncs of the log", "WAL syncs", _count, stages)
-    yield _each("… growth of the databases", "database bytes", _kilobytes, stages)
     yield _row("memory of one worker", *(f"{stage.worker_megabytes:.0f} MB" for stage in stages), "")
 
 
@@ -72,19 +72,25 @@ def at_rate(stages: list[Stage], unhurried: Stage, sizes: dict[str, float]) -> I
     yield from _stored(each["etcd bytes"], sizes)
     yield _row("Temporal: requests", _count(each["requests"]), _rate(each["requests"]), "")
     tasks = f"{_PARTITIONS} partitions: {each['tasks'] * RATE / _PARTITIONS:.0f} a second on each"
-    yield _row("… tasks added to the queue", _count(each["tasks"]), _rate(each["tasks"]), tasks)
+    yield _row("… requests to add a task", _count(each["tasks"]), _rate(each["tasks"]), tasks)
     events = sizes["Temporal events"]
     yield _row("… events", _count(events), _rate(events), "")
     yield _shards(each["shard writes"], unhurried.each["shard seconds"] / unhurried.each["shard writes"])
     yield _row("… calls of all shards to the database", _count(each["persistence"]), _rate(each["persistence"]), "")
     yield _row("PostgreSQL: transactions", _count(each["transactions"]), _rate(each["transactions"]), "")
     yield _row("… rows written", _count(each["rows"]), _rate(each["rows"]), "")
-    yield _row("… log (WAL)", _kilobytes(each["WAL bytes"]), _bytes(each["WAL bytes"]), "")
+    log, pages = each["WAL bytes"], "less in truth: a page is logged whole once after each checkpoint"
+    yield _row("… log (WAL)", _kilobytes(log), f"at most {_bytes(log)}", pages)
     syncs = each["WAL syncs"]
-    yield _row("… syncs of the log", _count(syncs), f"at most {_rate(syncs)}", "commits that wait together share one")
-    grown = each["database bytes"]
+    yield _row(
+        "… syncs of the log",
+        _count(syncs),
+        f"at most {_rate(syncs)}",
+        "less in truth: commits that wait together share one",
+    )
+    grown = sizes["database bytes"]
     day = f"{grown * RATE * 86400 / 1e12:.1f} TB for each day of retention"
-    yield _row("… growth of the databases", _kilobytes(grown), _bytes(grown), day)
+    yield _row("… a closed run, cleaned up", _kilobytes(grown), _bytes(grown), day)
 
 
 def _stored(versions: float, sizes: dict[str, float]) -> Iterator[str]:

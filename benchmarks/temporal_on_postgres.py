@@ -144,12 +144,19 @@ class Postgres:
         databases = f"datname IN ('{_NAME}', '{_VISIBILITY}')"
         rows = "sum(tup_inserted + tup_updated + tup_deleted)"
         query = (
-            f"SELECT sum(xact_commit), {rows}, sum(pg_database_size(datname)),"
-            " (SELECT wal_sync FROM pg_stat_wal), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+            f"SELECT sum(xact_commit), {rows},"
+            " (SELECT wal_sync FROM pg_stat_wal), (SELECT wal_fpi FROM pg_stat_wal),"
+            " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
             f" FROM pg_stat_database WHERE {databases}"
         )
-        names = ("transactions", "rows", "database bytes", "WAL syncs", "WAL bytes")
+        names = ("transactions", "rows", "WAL syncs", "WAL pages", "WAL bytes")
         return dict(zip(names, map(float, self._query(query).split("|")), strict=True))
+
+    def compacted_bytes(self) -> float:
+        """Clean up, and return what Temporal's databases then take on disk."""
+        for database in (_NAME, _VISIBILITY):
+            self._query("VACUUM FULL", database)
+        return float(self._query(f"SELECT pg_database_size('{_NAME}') + pg_database_size('{_VISIBILITY}')"))
 
     def cpu_seconds(self) -> float:
         """User and system time of all its processes so far, those that have ended included."""
@@ -160,8 +167,8 @@ class Postgres:
                 seconds += cpu_seconds(child)
         return seconds + cpu_seconds(pid, with_ended=True)
 
-    def _query(self, sql: str, *, check: bool = True) -> str:
-        login = {"PGHOST": _HOST, "PGPORT": str(self.port), **self._login("PG"), "PGDATABASE": "postgres"}
+    def _query(self, sql: str, database: str = "postgres", *, check: bool = True) -> str:
+        login = {"PGHOST": _HOST, "PGPORT": str(self.port), **self._login("PG"), "PGDATABASE": database}
         command = [str(self._programs / "psql"), "-XAtc", sql]
         found = subprocess.run(command, env={**os.environ, **login}, capture_output=True, text=True, check=False)
         if check and found.returncode:
