@@ -153,7 +153,7 @@ class Bench:
             "etcd bytes": _total(kubernetes, "apiserver_storage_size_bytes", [""]),
             "requests": _total(temporal, "service_requests", ['namespace="default"'], 'service_name="frontend"'),
             "tasks": _total(temporal, "service_requests", ['operation="AddWorkflowTask"'], 'service_name="matching"'),
-            "persistence": _total(temporal, "persistence_requests", ['service_name="history"']),
+            "persistence": _total(temporal, "persistence_requests", ['namespace="default"'], 'service_name="history"'),
             "shard writes": _total(temporal, "persistence_requests", _operations(_SHARD_WRITES)),
             "shard seconds": _total(temporal, "persistence_latency_sum", _operations(_SHARD_WRITES)),
             **self._postgres.totals(),
@@ -236,8 +236,12 @@ async def _pass_on(reader: StreamReader, writer: StreamWriter, late: float) -> N
             writer.write(piece)
             await writer.drain()
 
-    with suppress(OSError):
-        await asyncio.gather(read(), write())
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(read())
+            both.create_task(write())
+    except* OSError:
+        pass
 
 
 async def main(burst: int) -> tuple[list[Stage], list[Stage], dict[str, float]]:

@@ -43,11 +43,10 @@ def by_workers(stages: list[Stage], events: float) -> Iterator[str]:
     yield _each("… requests to add a task to a partition", "tasks", _count, stages)
     yield _row("… events in the history of a run", *(_count(events) for _ in stages), "")
     yield _each("… writes to history shards", "shard writes", _count, stages)
-    yield _each("… calls of all shards to the database", "persistence", _count, stages)
+    yield _each("… calls of history to the database, for runs", "persistence", _count, stages)
     yield _each("PostgreSQL: transactions", "transactions", _count, stages)
     yield _each("… rows written", "rows", _count, stages)
     yield _each("… log (WAL)", "WAL bytes", _kilobytes, stages)
-    yield _each("… whole pages in the log", "WAL pages", _count, stages)
     yield _each("… syncs of the log", "WAL syncs", _count, stages)
     yield _row("memory of one worker", *(f"{stage.worker_megabytes:.0f} MB" for stage in stages), "")
 
@@ -76,17 +75,18 @@ def at_rate(stages: list[Stage], unhurried: Stage, sizes: dict[str, float]) -> I
     events = sizes["Temporal events"]
     yield _row("… events", _count(events), _rate(events), "")
     yield _shards(each["shard writes"], unhurried.each["shard seconds"] / unhurried.each["shard writes"])
-    yield _row("… calls of all shards to the database", _count(each["persistence"]), _rate(each["persistence"]), "")
+    yield _row(
+        "… calls of history to the database, for runs", _count(each["persistence"]), _rate(each["persistence"]), ""
+    )
     yield _row("PostgreSQL: transactions", _count(each["transactions"]), _rate(each["transactions"]), "")
     yield _row("… rows written", _count(each["rows"]), _rate(each["rows"]), "")
-    log, pages = each["WAL bytes"], "less in truth: a page is logged whole once after each checkpoint"
-    yield _row("… log (WAL)", _kilobytes(log), f"at most {_bytes(log)}", pages)
+    yield _row("… log (WAL)", _kilobytes(each["WAL bytes"]), _bytes(each["WAL bytes"]), "")
     syncs = each["WAL syncs"]
     yield _row(
         "… syncs of the log",
         _count(syncs),
         f"at most {_rate(syncs)}",
-        "less in truth: commits that wait together share one",
+        "fewer in truth: commits that wait together share one",
     )
     grown = sizes["database bytes"]
     day = f"{grown * RATE * 86400 / 1e12:.1f} TB for each day of retention"

@@ -145,11 +145,10 @@ class Postgres:
         rows = "sum(tup_inserted + tup_updated + tup_deleted)"
         query = (
             f"SELECT sum(xact_commit), {rows},"
-            " (SELECT wal_sync FROM pg_stat_wal), (SELECT wal_fpi FROM pg_stat_wal),"
-            " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
+            " (SELECT wal_sync FROM pg_stat_wal), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
             f" FROM pg_stat_database WHERE {databases}"
         )
-        names = ("transactions", "rows", "WAL syncs", "WAL pages", "WAL bytes")
+        names = ("transactions", "rows", "WAL syncs", "WAL bytes")
         return dict(zip(names, map(float, self._query(query).split("|")), strict=True))
 
     def compacted_bytes(self) -> float:
