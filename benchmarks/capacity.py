@@ -62,11 +62,12 @@ class Bench:
         self._workers: list[int] = []
         self._servers = servers_of(str(cluster.kubeconfig.parent))
         self._created = 0
-        self._empty = postgres.compacted_bytes()
+        self._empty = 0.0
         self.ready = ReadyWatch(kube)
 
     async def run(self, burst: int) -> tuple[list[Stage], list[Stage], dict[str, float]]:
         """Measure near workers, then such to which the API server answers late."""
+        self._empty = self._postgres.compacted_bytes()
         async with AsyncExitStack() as watcher:
             self._watcher = await self._start(watcher, "watcher", self._cluster.kubeconfig)
             near = [stage async for stage in self._stages(self._cluster.kubeconfig, burst)]
