@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 PROCESSES = ("watcher", "workers", "Temporal", "PostgreSQL", "API server", "etcd")
 RATE = 1000
-_CORE_IN_USE = 0.7  # of each core: nobody lets them run without a rest
+_CORE_IN_USE = 0.7  # nobody plans to use all of each
 _HISTORY_SHARDS = 512
 _PARTITIONS = 4  # of a task queue, unless Temporal is told otherwise
 _ETCD_BYTES = 8 * 1024**3  # what etcd is advised to hold at most
@@ -105,7 +105,7 @@ def _stored(versions: float, sizes: dict[str, float]) -> Iterator[str]:
 
 def _shards(writes: float, seconds: float) -> str:
     shard = writes * RATE / _HISTORY_SHARDS
-    locked = f"{_HISTORY_SHARDS} shards: {shard:.0f} a second on each, locked {shard * seconds:.0%} of the time"
+    locked = f"{_HISTORY_SHARDS} shards: {shard:.0f} a second on each, locked {shard * seconds * 100:.0f} % of the time"
     return _row("… writes to history shards", f"{writes:.1f} of {_milliseconds(seconds)}", _rate(writes), locked)
 
 
@@ -113,7 +113,7 @@ def _cores(name: str, each: dict[str, float]) -> str:
     if name == "watcher":
         return f"one leads, and it is one process on one core: **at most {1 / each[name]:.0f} a second**"
     cores = math.ceil(each[name] * RATE / _CORE_IN_USE)
-    return f"{cores} {'processes' if name == 'workers' else 'cores'}, {_CORE_IN_USE:.0%} in use"
+    return f"{cores} {'processes' if name == 'workers' else 'cores'}, {_CORE_IN_USE * 100:.0f} % in use"
 
 
 def _cpu(stage: Stage) -> float:

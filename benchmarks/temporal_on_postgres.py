@@ -192,7 +192,7 @@ def _postgres_programs() -> Path:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
     found = shutil.which("postgres", path=os.pathsep.join([*map(str, debian), os.environ.get("PATH", "")]))
     if not found:
-        raise RuntimeError("PostgreSQL is missing: install the package postgresql of your system (14 or newer)")
+        raise RuntimeError("PostgreSQL is missing: install the package postgresql of your system (14 to 17)")
     return Path(found).parent
 
 
