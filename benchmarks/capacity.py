@@ -13,12 +13,11 @@ import asyncio
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,10 +26,17 @@ import uvloop
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from benchmarks.__main__ import ROOT, at_once, calls_of
 from benchmarks.capacity_tables import RATE, Stage, at_rate, by_workers, growth
-from benchmarks.load import NAMESPACE, ReadyWatch, experiment
-from benchmarks.processes import cpu_seconds, machine_cpu_seconds, rss_megabytes, servers_of
+from benchmarks.load import NAMESPACE, ReadyWatch, at_once, experiment
+from benchmarks.processes import (
+    ROOT,
+    calls_of,
+    cpu_seconds,
+    machine_cpu_seconds,
+    program,
+    rss_megabytes,
+    servers_of,
+)
 from benchmarks.temporal_on_postgres import Postgres, Temporal, find_programs
 from experiments.resources import EXPERIMENT, TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
@@ -120,8 +126,9 @@ class Bench:
     async def _start(self, stack: AsyncExitStack, role: str, kubeconfig: Path) -> int:
         """Start one and wait until it is ready; it ends with `stack`."""
         port = free_port()
-        environ = {**self._cluster.env(), "KUBECONFIG": str(kubeconfig), "TEMPORAL_ADDRESS": self._temporal.address}
-        process = stack.enter_context(_process(role, {**environ, "METRICS_PORT": str(port)}))
+        environ = (f"KUBECONFIG={kubeconfig}", f"TEMPORAL_ADDRESS={self._temporal.address}", f"METRICS_PORT={port}")
+        command = ("env", *environ, "LOG_LEVEL=error", sys.executable, "-m", "experiment_operator", role)
+        process = stack.enter_context(program(self._cluster, *command))
         async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             while True:
                 with suppress(httpx.TransportError):
@@ -174,16 +181,6 @@ class Bench:
             "Temporal events": statistics.mean([run.history_length async for run in runs]),
             "database bytes": (self._postgres.compacted_bytes() - self._empty) / self._created,
         }
-
-
-@contextmanager
-def _process(role: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "experiment_operator", role]
-    with subprocess.Popen(command, env={**os.environ, **environ, "LOG_LEVEL": "error"}, cwd=ROOT) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
 
 
 def _total(metrics: str, name: str, one_of: Iterable[str], having: str = "") -> float:
