@@ -121,7 +121,7 @@ CACHE_STALENESS = Sampled(
     Gauge(f"{_PREFIX}_cache_staleness_seconds", "Time since the API server was last heard about it", ["resource"]), max
 )
 QUEUE_DEPTH = Sampled(Gauge(f"{_PREFIX}_queue_depth", "Experiments that wait to be judged"), sum)
-QUEUE_OLDEST = Sampled(Gauge(f"{_PREFIX}_queue_oldest_seconds", "How long the first of them has waited"), max)
+QUEUE_OLDEST = Sampled(Gauge(f"{_PREFIX}_queue_oldest_seconds", "How long the first that is not held has waited"), max)
 TESTKUBE_SILENCE = Sampled(
     Gauge(f"{_PREFIX}_testkube_silence_seconds", "Time since Testkube last listed its executions to who leads"), max
 )

@@ -93,9 +93,9 @@ class WorkQueue:
                 timer.cancel()
 
     def _oldest(self) -> float:
-        """Return the seconds that the key which waits longest has waited."""
+        """Return the seconds that the key which waits longest has waited, of those that are not held."""
         now = asyncio.get_running_loop().time()
-        return now - min((since for _, since in self._queued.values()), default=now)
+        return now - min((since for urgency, since in self._queued.values() if not self._held(urgency)), default=now)
 
     def _ring(self, key: ObjectRef, urgency: Urgency) -> None:
         self._timers.pop(key, None)
