@@ -19,10 +19,12 @@ from temporalio.converter import PayloadConverter
 from api.reconciliations.close_event import decode, time_of
 from api.reconciliations.schemas import RunStep, Signal
 from experiments.contract import (
+    CARRY_OUT,
     NOTHING_TO_REPORT,
     SIGNAL,
     TAKE_SNAPSHOT,
     WRITE_STATUS,
+    Progress,
     RunState,
     SnapshotResult,
     WakeSignal,
@@ -82,17 +84,22 @@ class Timeline:
         return next(iter(self._troubles.values()), "")
 
     def _start(self, event: HistoryEvent) -> None:
-        """Go on with the reasons and changes of the run that this one continues."""
+        """Go on with the reasons and changes of the run that this one continues; and with what it was begun with."""
         carried = decode(event.workflow_execution_started_event_attributes.input, RunState, self._converter)
         if carried:
             self.reasons, self.changes = list(carried.reasons), list(carried.changes)
+            for wakeup in carried.pending:
+                self._woken(event, wakeup)
 
     def _signal(self, event: HistoryEvent) -> None:
         attributes = event.workflow_execution_signaled_event_attributes
         wakeup = decode(attributes.input, WakeSignal, self._converter)
         if attributes.signal_name == SIGNAL and wakeup:
-            self.signals.append(Signal(time=time_of(event.event_time), reasons=wakeup.reasons))
-            self.reasons += [why for why in wakeup.reasons if why not in self.reasons]
+            self._woken(event, wakeup)
+
+    def _woken(self, event: HistoryEvent, wakeup: WakeSignal) -> None:
+        self.signals.append(Signal(time=time_of(event.event_time), reasons=wakeup.reasons))
+        self.reasons += [why for why in wakeup.reasons if why not in self.reasons]
 
     def _wake_up(self, event: HistoryEvent) -> None:
         self._clock = time_of(event.event_time)
@@ -183,6 +190,9 @@ class Timeline:
         if step.name == TAKE_SNAPSHOT:
             self._found(step, decode(payloads, SnapshotResult, self._converter))
             return
+        if step.name == CARRY_OUT:
+            self._progressed(step, decode(payloads, Progress, self._converter))
+            return
         step.result = decode(payloads, str, self._converter)
         if step.name != WRITE_STATUS:
             self._changed(step.result)
@@ -195,6 +205,14 @@ class Timeline:
         step.result = _describe(found)
         self._troubles = {problem.reason: f"{problem.reason}: {problem.message}" for problem in found.problems}
         self._changed(*found.done)
+
+    def _progressed(self, step: RunStep, progress: Progress | None) -> None:
+        if progress is None:
+            return
+        step.result = "; ".join(filter(None, progress.changes)) or "Nothing was changed."
+        if progress.failure:
+            step.failure = self._troubles[step.name] = f"{progress.failure.reason}: {progress.failure.message}"
+        self._changed(*progress.changes)
 
     def _changed(self, *changes: str | None) -> None:
         self.changes += [change for change in changes if change and change not in self.changes]

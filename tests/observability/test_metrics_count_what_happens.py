@@ -25,7 +25,7 @@ async def test_a_run_is_counted_from_its_reason_to_its_outcome(world: World, ser
     assert await service.value("experiment_operator_starts_total", reason="generation")
     assert await service.value("experiment_operator_kubernetes_calls_total", **created) == before + 1
     assert await service.value("experiment_operator_kubernetes_calls_total", resource="experiments/status", code="200")
-    for operation in ("SignalWithStartWorkflowExecution", "DescribeNamespace", "RespondWorkflowTaskCompleted"):
+    for operation in ("StartWorkflowExecution", "DescribeNamespace", "RespondWorkflowTaskCompleted"):
         assert await service.value("temporal_request_total", operation=operation)
 
 

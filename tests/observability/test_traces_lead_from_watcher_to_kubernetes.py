@@ -9,11 +9,11 @@ import sys
 from support.polling import until
 from support.world import World
 
-_START = "dispatch > SignalWithStartWorkflow:ReconcileExperiment"
+_START = "dispatch > StartWorkflow:ReconcileExperiment"
 _EXPECTED = {
     f"{_START} > RunWorkflow:ReconcileExperiment",
-    f"{_START} > StartActivity:take_snapshot > RunActivity:take_snapshot > get experiments",
-    f"{_START} > StartActivity:apply_test_workflow > RunActivity:apply_test_workflow > create testworkflows",
+    f"{_START} > StartActivity:take_snapshot > RunActivity:take_snapshot",
+    f"{_START} > StartActivity:carry_out > RunActivity:carry_out > create testworkflows",
     f"{_START} > StartActivity:write_status > RunActivity:write_status > patch experiments/status",
     f"{_START} > CompleteWorkflow:ReconcileExperiment",
 }

@@ -6,6 +6,8 @@ then somebody created it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent
@@ -55,6 +57,17 @@ def test_tells_what_woke_the_run_and_how_it_ended(events):
     end = read_close_event(events[-1], _CONVERTER)
     assert (end.status, end.outcome, end.reasons) == ("Completed", "Reconciled", ["generation 1", "AiGateway created"])
     assert len(end.changes) == 2
+
+
+def test_tells_what_was_carried_out_in_one_step_and_what_a_run_was_begun_with():
+    file = Path(__file__).parents[1] / "workflow" / "histories" / "carried_out_together.json"
+    timeline = Timeline(WorkflowHistory.from_json("weather", file.read_text()).events, [], _CONVERTER)
+    assert [(step.name, step.result) for step in timeline.steps[1:3]] == [
+        ("carry_out", "added finalizer; created ConfigMap"),
+        ("apply_test_workflow", "did apply_test_workflow"),
+    ]
+    assert timeline.changes == ["added finalizer", "created ConfigMap", "did apply_test_workflow"]
+    assert [signal.reasons for signal in timeline.signals] == [["generation 1"]] == [timeline.reasons]
 
 
 def test_an_open_timer_says_how_long_it_waits_at_most(events):
