@@ -220,25 +220,23 @@ class Reflector:
         self._heard()
         self._first_look.set()
         for key in before | objects:
-            old, new = before.get(key), objects.get(key)
-            if old is None or new is None or old.version != new.version:
-                self._tell(key, _object(old), _object(new))
+            self._tell(key, before.get(key), objects.get(key))
         if came_or_went:
             self._call(Change(None, None, None))
 
     def _on_event(self, kind: str, obj: Object) -> None:
         if kind != "BOOKMARK":
             key = _key(obj)
-            old = _object(self._objects.pop(key, None))
+            old = self._objects.pop(key, None)
             new = None if kind == "DELETED" else _lean(obj)
             if new is not None:
                 self._objects[key] = self._keep(new)
-            if old is None or new is None or _version_of(old) != _version_of(new):
-                self._tell(key, old, new)
+            self._tell(key, old, _Whole(new) if new else None)
         self._version = obj["metadata"]["resourceVersion"]
 
-    def _tell(self, key: Key, old: Object | None, new: Object | None) -> None:
-        self._call(Change(ObjectRef(self.source.resource, *key), old, new))
+    def _tell(self, key: Key, old: _Kept | None, new: _Kept | None) -> None:
+        if (old and old.version) != (new and new.version):
+            self._call(Change(ObjectRef(self.source.resource, *key), _object(old), _object(new)))
 
     def _call(self, change: Change) -> None:
         try:
