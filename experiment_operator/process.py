@@ -1,6 +1,7 @@
 """Runs watcher, worker and api, one of them or all in one process, until SIGTERM or Ctrl-C.
 
-The three know nothing of each other: they meet in Temporal and in Kubernetes, also when they share a process.
+The three know nothing of each other: they meet in Temporal and in Kubernetes. In one process, watcher and worker share
+their caches and their client of Temporal.
 """
 
 from __future__ import annotations
@@ -129,7 +130,6 @@ async def _watch(settings: Watcher, kube: KubeClient, temporal: Client, caches: 
             search_attributes=settings.temporal_search_attributes,
             lease=lease,
             caches=caches,
-            beside_worker=caches is not None,
         )
 
 

@@ -61,18 +61,15 @@ async def run_watcher(
     lease: Lease | None = None,
     times: Times | None = None,
     caches: Caches | None = None,
-    beside_worker: bool = False,
 ) -> None:
     """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`.
 
-    Executions are observed where there is a `testkube`, which is polled at these `times`. With `caches`, which nobody
-    else runs, a worker in this process can read there, too; `beside_worker` says that it has the same client.
+    Executions are observed where there is a `testkube`, which is polled at these `times`. `caches`, which nobody
+    else runs, are given where a worker in this process reads there, too; it has to have the same client of Temporal.
     """
+    begin = starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=caches is not None)
+    start = _while_held(lease, begin)
     caches = caches or watcher_caches(client, options)
-    start = _while_held(
-        lease,
-        starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=beside_worker),
-    )
     dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
     caches.subscribe(dispatcher.observe)
     observer = None
