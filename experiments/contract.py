@@ -122,7 +122,7 @@ class RunState:
     `reasons` are why it began and what woke it, `changes` what it did, `unreported` those that no status has said yet.
     `seen` is that of all its signals. `attempt` numbers the passes since the last signal, once one came to nothing, and
     `woken` asks for another. `released` says that the finalizer was removed, `may_abort` that Testkube was never away.
-    `pending` are signals that a run of an earlier version handed on. `orphan` is that of a signal.
+    `pending` are signals that it begins with: an eager start has none of its own. `orphan` is that of a signal.
     """
 
     target: Target
@@ -151,7 +151,7 @@ class Result:
 
 @dataclass(slots=True)
 class SnapshotRequest:
-    """`certain` asks for the children to be read even where the Experiment is new and has none by all accounts."""
+    """`certain` asks for all to be read anew: also children of a new Experiment, and what caches have."""
 
     target: Target
     seen: dict[str, str]
@@ -180,6 +180,9 @@ class Blocker:
 
     reason: str
     message: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ class WorkQueue:
         held: Callable[[Urgency], bool] = lambda _: False,
     ) -> None:
         self._handle, self._workers, self._held = handle, workers, held
-        self._queued: dict[ObjectRef, tuple[Urgency, float]] = {}  # since when, in the loop's time, the oldest first
+        self._queued: dict[ObjectRef, tuple[Urgency, float]] = {}  # since when, in the loop's time
         self._turns: dict[Urgency, OrderedDict[str, deque[ObjectRef]]] = {each: OrderedDict() for each in Urgency}
         self._handling: dict[ObjectRef, Urgency] = {}
         self._again: dict[ObjectRef, Urgency] = {}

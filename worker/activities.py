@@ -112,8 +112,7 @@ class Activities:
         progress = Progress()
         for action in request.actions:
             try:
-                with as_application_error():
-                    change = await self._carry_out(Step(action.step), ActionRequest(request.target, action))
+                change = await self._carry_out(Step(action.step), ActionRequest(request.target, action))
             except ApplicationError as error:
                 # A step of its own can repeat it, or make the object anew.
                 if error.non_retryable and error.type != Immutable.__name__:
@@ -126,28 +125,28 @@ class Activities:
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
         @activity.defn(name=step)
         async def carry_out(request: ActionRequest) -> str:
-            with as_application_error():
-                return await self._carry_out(step, request)
+            return await self._carry_out(step, request)
 
         return carry_out
 
     async def _carry_out(self, step: Step, request: ActionRequest) -> str:
-        snapshot, run = await self._resume(request.target), self._run
-        wanted = ObjectRef(_RESOURCES[request.action.kind], request.action.namespace, request.action.name)
-        failures = {wanted: Immutable("")} if step in REPLACE.values() else {}
-        planned = (None if failures else run.planned) or plan(snapshot, failures)
-        action = next((a for a in planned.actions if (a.step, a.ref) == (step, wanted)), None)
-        if action is None:
-            raise stale(f"{request.action.description}: not needed any more")
-        changes = list[str]()
-        run.planned = None
-        try:
-            run.snapshot = await self._writer.carry_out(snapshot, action, changes)
-        finally:
-            run.done += changes
-        if step in _AS_PLANNED and run.snapshot.subject.meta.generation == snapshot.subject.meta.generation:
-            run.planned = planned
-        return "; ".join(changes)
+        with as_application_error():
+            snapshot, run = await self._resume(request.target), self._run
+            wanted = _ref(request.action)
+            failures = {wanted: Immutable("")} if step in REPLACE.values() else {}
+            planned = (None if failures else run.planned) or plan(snapshot, failures)
+            action = next((a for a in planned.actions if (a.step, a.ref) == (step, wanted)), None)
+            if action is None:
+                raise stale(f"{request.action.description}: not needed any more")
+            changes = list[str]()
+            run.planned = None
+            try:
+                run.snapshot = await self._writer.carry_out(snapshot, action, changes)
+            finally:
+                run.done += changes
+            if step in _AS_PLANNED and run.snapshot.subject.meta.generation == snapshot.subject.meta.generation:
+                run.planned = planned
+            return "; ".join(changes)
 
     @activity.defn(name=Step.ABORT_EXECUTIONS)
     async def abort_executions(self, request: ActionRequest) -> str:

@@ -227,7 +227,7 @@ class ReconcileExperiment:
             return
         pause = min(2 ** (attempt - 1), _MAX_PAUSE)
         workflow.metric_meter().create_counter(RECONCILIATION_PAUSES).add(1, {"reason": problem.reason})
-        workflow.set_current_details(f"{problem.reason}: {problem.message} Looks again in {pause} s, or when woken.")
+        workflow.set_current_details(f"{problem} Looks again in {pause} s, or when woken.")
         with suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._state.woken, timeout=pause, timeout_summary=f"{problem.reason}: next attempt in {pause} s"

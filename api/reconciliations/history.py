@@ -203,7 +203,7 @@ class Timeline:
         if found is None:
             return
         step.result = _describe(found)
-        self._troubles = {problem.reason: f"{problem.reason}: {problem.message}" for problem in found.problems}
+        self._troubles = {problem.reason: str(problem) for problem in found.problems}
         self._changed(*found.done)
 
     def _progressed(self, step: RunStep, progress: Progress | None) -> None:
@@ -211,7 +211,7 @@ class Timeline:
             return
         step.result = "; ".join(filter(None, progress.changes)) or "Nothing was changed."
         if progress.failure:
-            step.failure = self._troubles[step.name] = f"{progress.failure.reason}: {progress.failure.message}"
+            step.failure = self._troubles[step.name] = str(progress.failure)
         self._changed(*progress.changes)
 
     def _changed(self, *changes: str | None) -> None:
@@ -222,8 +222,7 @@ def _describe(found: SnapshotResult) -> str:
     if not found.exists:
         return "The Experiment does not exist."
     actions = "; ".join(action.description for action in found.actions)
-    problems = [f"{problem.reason}: {problem.message}" for problem in found.problems]
-    return " ".join([f"Generation {found.generation}: {actions or 'nothing to change'}.", *problems])
+    return " ".join([f"Generation {found.generation}: {actions or 'nothing to change'}.", *map(str, found.problems)])
 
 
 def _failure(failure: Failure) -> str:

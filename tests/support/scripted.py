@@ -174,8 +174,12 @@ class StandIns:
 
     def worker(self, client: Client, version: WorkerDeploymentVersion | None = None) -> Worker:
         """As the service's own is made."""
-        steps: list[Callable[..., Awaitable[object]]] = [self.take_snapshot, self.write_status, *map(self.step, Step)]
-        steps.append(self.carry_out)
+        steps: list[Callable[..., Awaitable[object]]] = [
+            self.take_snapshot,
+            self.carry_out,
+            self.write_status,
+            *map(self.step, Step),
+        ]
         return temporal_worker(client, steps, task_queue=_TASK_QUEUE, sandbox=True, version=version)
 
     @activity.defn(name=TAKE_SNAPSHOT)
