@@ -94,6 +94,8 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled. What was observed before is waiting in the queue."""
+        self._window = Window()  # nobody has told how the runs of an earlier term have ended
+        self._queue.look_again()
         await self._queue.run()
 
     async def _handle(self, ref: ObjectRef) -> None:

@@ -89,8 +89,8 @@ class WorkQueue:
                     for _ in range(self._workers):
                         tasks.create_task(self._work())
         finally:
-            for timer in self._timers.values():
-                timer.cancel()
+            for key in [*self._timers]:
+                self.forget(key)
 
     def _oldest(self) -> float:
         """Return the seconds that the key which waits longest has waited, of those that are not held."""

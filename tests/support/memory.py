@@ -27,7 +27,7 @@ PARAMETERS = {
 NOW = "2026-11-23T12:00:00Z"
 
 
-class _Caches:
+class MemoryCaches:
     """Objects as the watcher looks them up."""
 
     def __init__(self, objects: Mapping[ObjectRef, Object]) -> None:
@@ -128,7 +128,7 @@ class MemoryWorld:
 
     def taken(self) -> Snapshot:
         """Take the snapshot as the watcher does: of what the plan may read, and nothing else."""
-        return Snapshot.take(self.subject, _Caches(copy.deepcopy(self.objects)))
+        return Snapshot.take(self.subject, MemoryCaches(copy.deepcopy(self.objects)))
 
     def plan(self, failures: Mapping[ObjectRef, Problem] | None = None) -> Plan:
         return plan(self.snapshot(), failures or {})
