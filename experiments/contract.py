@@ -190,7 +190,8 @@ class SnapshotResult:
     """What `take_snapshot` found. `news` says that the status has to be written whatever the actions come to.
 
     As many of the actions as `together` says, from the first, may be carried out in one step. `done` is what this run
-    has done already, as far as the worker knows, also where the run itself was made to forget.
+    has done already, as far as the worker knows, also where the run itself was made to forget; `unreported` is what no
+    status has said of that.
     """
 
     exists: bool
@@ -201,6 +202,7 @@ class SnapshotResult:
     problems: list[Blocker] = field(default_factory=list)
     news: bool = False
     done: list[str] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
     together: int = 0
 
 

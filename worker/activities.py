@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
 
@@ -62,15 +62,22 @@ _ABORT_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(slots=True)
 class Run:
-    """What this process knows of a run: where it stands, the plan for that, and what was done for it, in words.
+    """What this process knows of a run: what it was last asked for, where that stands, the plan for it, what was done.
 
     The words are kept because the server drops a workflow task, and the record of its local activities with it, when a
-    signal comes in just before it ends. The steps are then taken again, and find nothing left to do.
+    signal comes in just before it ends; and because a local activity that takes too long ends without a result. The
+    steps are then taken again, and find nothing left to do. `unreported` are those that no status has said.
     """
 
+    request: SnapshotRequest | None = None
     snapshot: Snapshot | None = None
     planned: Plan | None = None
     done: list[str] = field(default_factory=list)
+    unreported: list[str] = field(default_factory=list)
+
+    def note(self, change: str) -> None:
+        self.done.append(change)
+        self.unreported.append(change)
 
 
 class Activities:
@@ -96,15 +103,17 @@ class Activities:
     @activity.defn(name=TAKE_SNAPSHOT)
     async def take_snapshot(self, request: SnapshotRequest) -> SnapshotResult:
         """Read the Experiment, what it depends on and its children, and plan."""
+        run = self._run
+        # Should this be cut off, another worker may take the snapshot: no step is to rest on the one before, then.
+        run.request, run.snapshot, run.planned = request, None, None
         with as_application_error():
             async with self._told_in_time(request.target, "Reading what there is"):
                 snapshot = await self._reader.read(request)
-        run = self._run
         run.snapshot = snapshot
         run.planned = plan(snapshot) if snapshot else None
         if run.planned is None:
             return SnapshotResult(exists=False, done=list(run.done))
-        return _snapshot_result(run.planned, run.done)
+        return _snapshot_result(run.planned, run)
 
     @activity.defn(name=CARRY_OUT)
     async def carry_out(self, request: ActionsRequest) -> Progress:
@@ -143,7 +152,8 @@ class Activities:
             try:
                 run.snapshot = await self._writer.carry_out(snapshot, action, changes)
             finally:
-                run.done += changes
+                if changes:
+                    run.note("; ".join(changes))
             if step in _AS_PLANNED and run.snapshot.subject.meta.generation == snapshot.subject.meta.generation:
                 run.planned = planned
             return "; ".join(changes)
@@ -160,7 +170,7 @@ class Activities:
             raise ApplicationError(str(error), type=TestkubeUnavailable.__name__) from error
         if not stopped:
             return ""
-        self._run.done.append(done := f"aborted {stopped} execution{'s' if stopped > 1 else ''} of {workflow}")
+        self._run.note(done := f"aborted {stopped} execution{'s' if stopped > 1 else ''} of {workflow}")
         return done
 
     @activity.defn(name=WRITE_STATUS)
@@ -186,7 +196,9 @@ class Activities:
             }
             async with self._told_in_time(request.target, "Writing the status"):
                 await self._client.merge_patch(snapshot.subject.ref, patch, subresource="status")
-            self._run.snapshot = self._run.planned = None
+            told = self._run
+            told.snapshot = told.planned = None
+            told.unreported = [change for change in told.unreported if change not in request.changes]
             ready = report.ready
             await self._record(done, request.target, "; ".join(request.changes), run)
         return f"Ready={ready.status} {ready.reason}: {ready.message}"
@@ -226,9 +238,10 @@ class Activities:
         return run
 
     async def _resume(self, target: Target) -> Snapshot:
-        snapshot = self._run.snapshot
+        run = self._run
+        snapshot = run.snapshot
         if snapshot is None:
-            snapshot = await self._reader.read(SnapshotRequest(target, {}, certain=True))
+            snapshot = await self._reader.read(replace(run.request or SnapshotRequest(target, {}), certain=True))
         if snapshot is None:
             raise stale("the Experiment is gone")
         return snapshot
@@ -240,7 +253,7 @@ _AS_PLANNED = {Step.ADD_FINALIZER, *APPLY.values()}
 _RESOURCES = {EXPERIMENT.kind: EXPERIMENT, **CHILD_KINDS}
 
 
-def _snapshot_result(found: Plan, done: list[str]) -> SnapshotResult:
+def _snapshot_result(found: Plan, run: Run) -> SnapshotResult:
     subject = found.snapshot.subject
     return SnapshotResult(
         exists=not subject.gone,
@@ -252,7 +265,8 @@ def _snapshot_result(found: Plan, done: list[str]) -> SnapshotResult:
         ],
         problems=[Blocker(p.reason, str(p)) for p in found.problems],
         news=found.is_news,
-        done=list(done),
+        done=list(run.done),
+        unreported=list(run.unreported),
         together=len(list(takewhile(lambda action: action.step in _AS_PLANNED, found.actions))),
     )
 

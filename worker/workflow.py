@@ -130,7 +130,9 @@ class ReconcileExperiment:
             found = await take_step(TAKE_SNAPSHOT, request, SnapshotResult, UNLIMITED_RETRY)
         except FailureError as error:
             return SnapshotResult(exists=True), _blocker(TAKE_SNAPSHOT, error)
-        state.changes += [change for change in found.done if change not in state.changes]
+        forgotten = [change for change in found.done if change not in state.changes]
+        state.changes += forgotten
+        state.unreported += [change for change in forgotten if change in found.unreported]
         changes, failed, failure = await self._act(found)
         state.changes += changes
         state.unreported += changes

@@ -61,3 +61,13 @@ async def test_a_changed_cluster_is_looked_at_again(experiment):
     result = await (await experiment.start("generation 1")).result()
     assert experiment.steps == ["take_snapshot", "carry_out", "take_snapshot", "write_status"]
     assert result.changes == ["a"]
+
+
+async def test_what_was_done_by_a_step_that_is_lost_is_reported(experiment):
+    experiment.finds(*ALL, together=4)
+    experiment.fails("carry_out", [RuntimeError("it took too long")])
+    experiment.fails("add_finalizer", [ApplicationError("not needed any more", type="Stale", non_retryable=True)])
+    experiment.finds(news=False, done=["a", "b"], unreported=["b"])
+    result = await (await experiment.start("generation 1")).result()
+    [report] = experiment.requests("write_status")
+    assert (result.changes, report.changes) == (["a", "b"], ["b"])
