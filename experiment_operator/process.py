@@ -1,7 +1,7 @@
 """Runs watcher, worker and api, one of them or all in one process, until SIGTERM or Ctrl-C.
 
 The three know nothing of each other: they meet in Temporal and in Kubernetes. In one process, watcher and worker share
-their caches and their client of Temporal.
+their caches and, unless workers have versions, their client of Temporal.
 """
 
 from __future__ import annotations
@@ -107,12 +107,14 @@ def _starting() -> list[str]:
 
 
 async def _watch_and_work(settings: All, kube: KubeClient) -> None:
-    """Run both on one client of Temporal and with the same caches: a new run then takes no detour between the two."""
+    """Run both with the same caches and, as a rule, on one client of Temporal: new runs then take no detour."""
     from watcher.main import watcher_caches  # noqa: PLC0415
 
     temporal, caches = await _connected(), watcher_caches(kube, settings.options)
+    # Of workers with versions, Temporal chooses which one gets a new run: there is no way around it.
+    starting = await _connected() if settings.temporal_worker_build_id else temporal
     async with asyncio.TaskGroup() as roles:
-        roles.create_task(_watch(settings, kube, temporal, caches), name="watcher")
+        roles.create_task(_watch(settings, kube, starting, caches), name="watcher")
         roles.create_task(_work(settings, kube, temporal, caches), name="worker")
 
 

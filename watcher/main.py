@@ -65,7 +65,8 @@ async def run_watcher(
     """Watch until cancelled. Nothing is started before the first lists are complete, nor without a given `lease`.
 
     Executions are observed where there is a `testkube`, which is polled at these `times`. `caches`, which nobody
-    else runs, are given where a worker in this process reads there, too; it has to have the same client of Temporal.
+    else runs, are given where a worker in this process reads there, too; if it has this client of Temporal, it gets
+    new runs without a detour.
     """
     begin = starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=caches is not None)
     start = _while_held(lease, begin)
