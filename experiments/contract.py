@@ -189,9 +189,9 @@ class Blocker:
 class SnapshotResult:
     """What `take_snapshot` found. `news` says that the status has to be written whatever the actions come to.
 
-    As many of the actions as `together` says, from the first, may be carried out in one step. `done` is what this run
-    has done already, as far as the worker knows, also where the run itself was made to forget; `unreported` is what no
-    status has said of that.
+    As many of the actions as `together` says, from the first, may be carried out in one step; with `reportable`, the
+    status may be written there as well. `done` is what this run has done already, as far as the worker knows, also
+    where the run itself was made to forget; `unreported` is what no status has said of that.
     """
 
     exists: bool
@@ -204,6 +204,7 @@ class SnapshotResult:
     done: list[str] = field(default_factory=list)
     unreported: list[str] = field(default_factory=list)
     together: int = 0
+    reportable: bool = False
 
 
 @dataclass(slots=True)
@@ -219,28 +220,6 @@ class ActionRequest:
 
 
 @dataclass(slots=True)
-class ActionsRequest:
-    target: Target
-    actions: list[PlannedAction]
-
-    @property
-    def summary(self) -> str:
-        return summary("; ".join(ActionRequest(self.target, action).summary for action in self.actions))
-
-
-@dataclass(slots=True)
-class Progress:
-    """How many of several actions went smoothly, from the first, and what has changed, in words.
-
-    `failure` is what the one after these has met, where to try it again would not help.
-    """
-
-    done: int = 0
-    changes: list[str] = field(default_factory=list)
-    failure: Blocker | None = None
-
-
-@dataclass(slots=True)
 class StatusRequest:
     """What the actions have come to. `failed` is the action that met `failure`, after which no other was tried."""
 
@@ -253,6 +232,34 @@ class StatusRequest:
     @property
     def summary(self) -> str:
         return summary(f"write status of {self.target}")
+
+
+@dataclass(slots=True)
+class ActionsRequest:
+    """Several actions in one step. `report` is what to say in the status if all go smoothly, but for their changes."""
+
+    target: Target
+    actions: list[PlannedAction]
+    report: StatusRequest | None = None
+
+    @property
+    def summary(self) -> str:
+        each = [ActionRequest(self.target, action).summary for action in self.actions]
+        return summary("; ".join([*each, "write status"] if self.report else each))
+
+
+@dataclass(slots=True)
+class Progress:
+    """How many of several actions went smoothly, from the first, and what has changed, in words.
+
+    `failure` is what the one after these has met, where to try it again would not help. `reported` is the result of
+    `write_status`, empty where the status has yet to be written.
+    """
+
+    done: int = 0
+    changes: list[str] = field(default_factory=list)
+    failure: Blocker | None = None
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)

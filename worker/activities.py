@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
@@ -117,7 +117,7 @@ class Activities:
 
     @activity.defn(name=CARRY_OUT)
     async def carry_out(self, request: ActionsRequest) -> Progress:
-        """Carry out one action after the other, until one fails."""
+        """Carry out one action after the other, until one fails, and say so in the status if none does."""
         progress = Progress()
         for action in request.actions:
             try:
@@ -126,9 +126,13 @@ class Activities:
                 # A step of its own can repeat it, or make the object anew.
                 if error.non_retryable and error.type != Immutable.__name__:
                     progress.failure = Blocker(error.type or "", error.message)
-                break
+                return progress
             progress.done += 1
-            progress.changes.append(change)
+            progress.changes += [change] if change else []
+        if request.report:
+            report = replace(request.report, changes=request.report.changes + progress.changes)
+            with suppress(ApplicationError):  # a step of its own tries it again
+                progress.reported = await self.write_status(report)
         return progress
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:
@@ -255,6 +259,7 @@ _RESOURCES = {EXPERIMENT.kind: EXPERIMENT, **CHILD_KINDS}
 
 def _snapshot_result(found: Plan, run: Run) -> SnapshotResult:
     subject = found.snapshot.subject
+    together = len(list(takewhile(lambda action: action.step in _AS_PLANNED, found.actions)))
     return SnapshotResult(
         exists=not subject.gone,
         generation=subject.meta.generation,
@@ -267,7 +272,8 @@ def _snapshot_result(found: Plan, run: Run) -> SnapshotResult:
         news=found.is_news,
         done=list(run.done),
         unreported=list(run.unreported),
-        together=len(list(takewhile(lambda action: action.step in _AS_PLANNED, found.actions))),
+        together=together,
+        reportable=together == len(found.actions),
     )
 
 

@@ -66,7 +66,6 @@ _ACTION_RETRY = RetryPolicy(
 _ABORT_TIMEOUT = timedelta(seconds=12)
 _ABORT_LIMIT = timedelta(seconds=50)
 _MAX_PAUSE = 300
-_FEWEST_TOGETHER = 2
 _MAX_PASSES_WITHOUT_PAUSE = 3
 # What people send is theirs to choose, and all of it has to fit into one payload.
 _MAX_REASONS = 50
@@ -133,9 +132,10 @@ class ReconcileExperiment:
         forgotten = [change for change in found.done if change not in state.changes]
         state.changes += forgotten
         state.unreported += [change for change in forgotten if change in found.unreported]
-        changes, failed, failure = await self._act(found)
-        state.changes += changes
-        state.unreported += changes
+        progress = await self._act(found)
+        failure = progress.failure
+        state.changes += progress.changes
+        state.unreported = [] if progress.reported else state.unreported + progress.changes
         # The finalizer goes last, once the API server says that nothing is left.
         steps = {action.step for action in found.actions}
         last = Step.REMOVE_FINALIZER in steps if found.exists else bool(steps)
@@ -143,7 +143,8 @@ class ReconcileExperiment:
         state.released |= (found.deleting and failure is None and last) or (not found.exists and bool(found.done))
         if failure and failure.reason == STALE:
             return found, failure
-        if found.exists and (state.unreported or failure or found.news):
+        if found.exists and not progress.reported and (state.unreported or failure or found.news):
+            failed = found.actions[progress.done] if failure else None
             report = StatusRequest(self._target, _now(), state.unreported, failed, failure)
             try:
                 await take_step(WRITE_STATUS, report, str, UNLIMITED_RETRY)
@@ -152,28 +153,28 @@ class ReconcileExperiment:
             state.unreported = []
         return found, failure or next(iter(found.problems), None)
 
-    async def _act(self, found: SnapshotResult) -> tuple[list[str], PlannedAction | None, Blocker | None]:
-        progress = await self._carry_out_together(found.actions[: found.together])
-        changes = list(progress.changes)
-        if progress.failure:
-            return changes, found.actions[progress.done], progress.failure
-        for action in found.actions[progress.done :]:
-            if action.step == Step.ABORT_EXECUTIONS:
-                changes += await self._abort_executions(action)
-                continue
+    async def _act(self, found: SnapshotResult) -> Progress:
+        """Carry out what was planned, until something fails."""
+        progress = await self._carry_out_together(found)
+        while progress.failure is None and progress.done < len(found.actions):
+            action = found.actions[progress.done]
             try:
                 done = await self._carry_out(action)
             except FailureError as error:
-                return changes, action, _blocker(action.step, error)
-            changes += [done] if done else []
-        return changes, None, None
+                progress.failure = _blocker(action.step, error)
+                break
+            progress.done += 1
+            progress.changes += [done] if done else []
+        return progress
 
-    async def _carry_out_together(self, actions: list[PlannedAction]) -> Progress:
+    async def _carry_out_together(self, found: SnapshotResult) -> Progress:
         """Carry out, in one step, what goes smoothly. What may go better is left to a step of its own."""
-        if len(actions) < _FEWEST_TOGETHER:
+        actions = found.actions[: found.together]
+        if not actions or (len(actions) == 1 and not found.reportable):
             return Progress()
+        report = StatusRequest(self._target, _now(), self._state.unreported) if found.reportable else None
         try:
-            return await try_step(CARRY_OUT, ActionsRequest(self._target, actions), Progress)
+            return await try_step(CARRY_OUT, ActionsRequest(self._target, actions, report), Progress)
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
@@ -181,6 +182,8 @@ class ReconcileExperiment:
 
     async def _carry_out(self, action: PlannedAction) -> str:
         """Carry out one action; says what was done. What may not be changed is made anew, as a step of that name."""
+        if action.step == Step.ABORT_EXECUTIONS:
+            return await self._abort_executions(action)
         try:
             return await take_step(action.step, ActionRequest(self._target, action), str, _ACTION_RETRY)
         except FailureError as error:
@@ -191,16 +194,16 @@ class ReconcileExperiment:
         self._state.woken = True  # what belongs to it, like the trigger of a TestWorkflow, follows in another pass
         return done
 
-    async def _abort_executions(self, action: PlannedAction) -> list[str]:
+    async def _abort_executions(self, action: PlannedAction) -> str:
         """Stop what still runs; says what was done.
 
         Testkube away holds a deletion up once, and not for long; the status says so at once.
         """
         if not self._state.may_abort:
-            return []
+            return ""
         request = ActionRequest(self._target, action)
         try:
-            done = await workflow.execute_activity(
+            done: str = await workflow.execute_activity(
                 action.step,
                 request,
                 result_type=str,
@@ -214,8 +217,8 @@ class ReconcileExperiment:
             problem = _blocker(action.step, error)
             said = f"could not {action.description}, some may hang: {problem.message}"
             await self._say(action, Blocker(TestkubeUnavailable.__name__, f"{said[0].upper()}{said[1:]}"))
-            return [said]
-        return [done] if done else []
+            return said
+        return done
 
     async def _say(self, action: PlannedAction, problem: Blocker) -> None:
         """Put it into the status and an Event, as far as possible: the clean-up goes on in any case."""

@@ -194,10 +194,10 @@ class Timeline:
             self._progressed(step, decode(payloads, Progress, self._converter))
             return
         step.result = decode(payloads, str, self._converter)
-        if step.name != WRITE_STATUS:
+        if step.name == WRITE_STATUS:
+            self._reported(step.result)
+        else:
             self._changed(step.result)
-        elif step.result != NOTHING_TO_REPORT:
-            self.status_written = step.result
 
     def _found(self, step: RunStep, found: SnapshotResult | None) -> None:
         if found is None:
@@ -213,6 +213,12 @@ class Timeline:
         if progress.failure:
             step.failure = self._troubles[step.name] = str(progress.failure)
         self._changed(*progress.changes)
+        if progress.reported:
+            self._reported(progress.reported)
+
+    def _reported(self, status: str | None) -> None:
+        if status != NOTHING_TO_REPORT:
+            self.status_written = status
 
     def _changed(self, *changes: str | None) -> None:
         self.changes += [change for change in changes if change and change not in self.changes]

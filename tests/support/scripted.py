@@ -83,9 +83,12 @@ class ScriptedExperiment:
         found: dict[str, Any] = {"exists": True, "generation": 1, **more}
         self._findings += [SnapshotResult(actions=actions, problems=problems, news=news, **found)] * times
 
-    def goes(self, *changes: str, failure: tuple[str, str] | None = None) -> None:
-        """What comes of actions that are carried out together: so many go smoothly, and the next meets the failure."""
-        self._progress = Progress(len(changes), list(changes), Blocker(*failure) if failure else None)
+    def goes(self, *changes: str, failure: tuple[str, str] | None = None, reported: str = "") -> None:
+        """What comes of actions that are carried out together: so many go smoothly, and the next meets the failure.
+
+        Or none does, and the status says so, too.
+        """
+        self._progress = Progress(len(changes), list(changes), Blocker(*failure) if failure else None, reported)
 
     def fails(self, step: str, errors: Iterable[Exception]) -> None:
         """The next attempts at this step raise these, one each; after the last it succeeds again."""

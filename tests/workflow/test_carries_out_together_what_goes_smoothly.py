@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 
 from experiments.plan import Step
 
+STALE = ApplicationError("ConfigMap testkube/weather: changed meanwhile", type="Stale", non_retryable=True)
 ALL = (Step.ADD_FINALIZER, Step.APPLY_CONFIG_MAP, Step.APPLY_TEST_WORKFLOW, Step.APPLY_TEST_TRIGGER)
 
 
@@ -19,6 +20,36 @@ async def test_one_step_does_them_all(experiment):
     [request] = experiment.requests("carry_out")
     assert [action.step for action in request.actions] == list(ALL)
     assert result.changes == experiment.requests("write_status")[0].changes == ["a", "b", "c", "d"]
+
+
+async def test_the_status_is_written_in_the_same_step_where_nothing_else_is_to_be_done(experiment):
+    experiment.finds(*ALL, together=4, reportable=True)
+    experiment.goes("a", "b", "c", "d", reported="Ready=True")
+    result = await (await experiment.start("generation 1")).result()
+    assert experiment.steps == ["take_snapshot", "carry_out"]
+    [request] = experiment.requests("carry_out")
+    assert request.summary.endswith("; write status")
+    assert result.changes == ["a", "b", "c", "d"]
+
+
+async def test_a_status_that_could_not_be_written_there_is_written_by_itself(experiment):
+    experiment.finds(Step.APPLY_CONFIG_MAP, together=1, reportable=True)
+    experiment.goes("a")
+    await (await experiment.start("generation 1")).result()
+    assert experiment.steps == ["take_snapshot", "carry_out", "write_status"]
+    [report] = experiment.requests("write_status")
+    assert report.changes == ["a"]
+
+
+async def test_what_an_earlier_pass_could_not_say_is_said_in_the_same_step(experiment):
+    experiment.finds(Step.DELETE_TEST_TRIGGER, Step.DELETE_TEST_WORKFLOW)
+    experiment.finds(Step.APPLY_CONFIG_MAP, together=1, reportable=True)
+    experiment.fails(Step.DELETE_TEST_WORKFLOW, [STALE])
+    experiment.goes("b", reported="Ready=True")
+    result = await (await experiment.start("generation 1")).result()
+    [request] = experiment.requests("carry_out")
+    assert request.report.changes == ["did delete_test_trigger"]
+    assert result.changes == ["did delete_test_trigger", "b"]
 
 
 async def test_one_alone_has_a_step_of_its_own(experiment):
