@@ -37,7 +37,7 @@ from watcher.queue import WorkQueue
 from watcher.repairs import MAX_REPAIRS_AT_ONCE, RepairLimiter
 from watcher.snapshots import Snapshots
 from watcher.urgency import is_its_own, urgency_of
-from watcher.window import Window
+from watcher.window import PATIENCE, Room, Window
 
 log = structlog.get_logger(__name__)
 
@@ -65,14 +65,24 @@ EndStuckRun: TypeAlias = Callable[[Target], Awaitable[bool]]
 
 
 class Dispatcher:
-    """`workers` bounds how many Experiments are judged and started at once."""
+    """`workers` bounds how many Experiments are judged and started at once.
+
+    With a worker in the same process (`beside_worker`), runs are started as it has room for them.
+    """
 
     def __init__(
-        self, snapshots: Snapshots, client: KubeClient, start: Start, end_stuck_run: EndStuckRun, *, workers: int = 16
+        self,
+        snapshots: Snapshots,
+        client: KubeClient,
+        start: Start,
+        end_stuck_run: EndStuckRun,
+        *,
+        beside_worker: bool = False,
+        workers: int = 16,
     ) -> None:
         self._snapshots, self._client = snapshots, client
         self._start, self._end_stuck_run = start, end_stuck_run
-        self._window = Window()
+        self._window, self._room = Window(), Room() if beside_worker else None
         self._queue = WorkQueue(self._handle, workers=workers, held=self._is_held)
         self._unsettled: dict[ObjectRef, Dispatched] = {}
         self._repairs = RepairLimiter()
@@ -82,15 +92,19 @@ class Dispatcher:
 
         What an open run seems to have done itself waits for its report, which calls for the same look.
         """
+        own = is_its_own(change)
+        if self._room and change.ref and not own:
+            self._room.end(change.ref)  # at once: looks are held as well while it is full
         for experiment in self._snapshots.concerned(change):
             last = self._unsettled.get(experiment)
-            if last and not last.reported and is_its_own(change):
+            if last and not last.reported and own:
                 self._queue.add_within(experiment, _SILENCE)
             else:
                 self._queue.add(experiment, urgency_of(change))
 
     def _is_held(self, urgency: Urgency) -> bool:
-        return urgency == Urgency.FOLLOW and self._window.is_full
+        full = self._room is not None and self._room.is_full(_now())
+        return full or (urgency == Urgency.FOLLOW and self._window.is_full)
 
     async def run(self) -> None:
         """Dispatch until cancelled. What was observed before is waiting in the queue."""
@@ -129,7 +143,8 @@ class Dispatcher:
         return _now() >= last.due
 
     def _leave_window(self, ref: ObjectRef) -> None:
-        if self._window.end(ref, _now()):
+        left = self._room is not None and self._room.end(ref)
+        if self._window.end(ref, _now()) or left:
             self._queue.look_again()
 
     async def _dispatch(self, found: Plan, *, attempt: int, certain: bool) -> None:
@@ -161,6 +176,9 @@ class Dispatcher:
             urgency = self._queue.urgency(subject.ref)
             if urgency == Urgency.FOLLOW:
                 self._window.begin(subject.ref, _now())
+            if self._room:
+                self._room.begin(subject.ref, _now())
+                asyncio.get_running_loop().call_later(PATIENCE, self._queue.look_again)
             try:
                 run_id = await self._start(target, wakeup, urgency)
             except BaseException:

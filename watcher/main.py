@@ -68,10 +68,12 @@ async def run_watcher(
     else runs, are given where a worker in this process reads there, too; if it has this client of Temporal, it gets
     new runs without a detour.
     """
-    begin = starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=caches is not None)
+    beside_worker = caches is not None
+    begin = starter(temporal, task_queue, search_attributes=search_attributes, beside_worker=beside_worker)
     start = _while_held(lease, begin)
     caches = caches or watcher_caches(client, options)
-    dispatcher = Dispatcher(Snapshots(caches, options), client, start, partial(end_stuck_run, temporal))
+    end_stuck = partial(end_stuck_run, temporal)
+    dispatcher = Dispatcher(Snapshots(caches, options), client, start, end_stuck, beside_worker=beside_worker)
     caches.subscribe(dispatcher.observe)
     observer = None
     if testkube:

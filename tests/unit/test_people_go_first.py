@@ -18,7 +18,7 @@ from support.background import running
 from support.polling import until
 from watcher.queue import WorkQueue
 from watcher.urgency import is_its_own, urgency_of
-from watcher.window import Window
+from watcher.window import PATIENCE, Room, Window
 
 
 def ref(name: str, namespace: str = "default", resource: Resource = EXPERIMENT) -> ObjectRef:
@@ -91,6 +91,29 @@ def test_the_window_opens_while_runs_are_brisk_and_closes_while_they_are_not() -
     assert widths[0] < widths[10] < widths[19]
     assert widths[29] == widths[0], "it never closes altogether"
     assert not window.end(ref("never begun"), 30.0)
+
+
+def test_a_worker_is_given_no_more_than_it_has_room_for() -> None:
+    room, begun = Room(), list[ObjectRef]()
+    while not room.is_full(now=10.0):
+        begun.append(ref(f"e{len(begun)}"))
+        room.begin(begun[-1], now=10.0)
+    assert room.end(begun[0])
+    assert not room.is_full(now=10.0)
+    room.begin(begun[1], now=10.0)  # again, so that it counts once
+    assert not room.is_full(now=10.0)
+    assert not room.end(begun[0])
+
+
+def test_runs_that_wait_for_something_keep_nobody_from_the_worker() -> None:
+    room = Room()
+    for number in range(100):
+        room.begin(ref(f"hangs-{number}"), now=10.0)
+    assert room.is_full(now=10.0)
+    assert not room.is_full(now=10.0 + PATIENCE)
+    for number in range(100):
+        room.begin(ref(f"brisk-{number}"), now=11.0 + PATIENCE)
+    assert room.is_full(now=11.0 + PATIENCE)
 
 
 def experiment(*, generation: int = 1, observed: int | None = 1, **metadata: Any) -> Object:
