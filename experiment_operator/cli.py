@@ -15,11 +15,13 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, CliSettingsSource, SettingsError
 
+from crds import experiment_crd
 from experiment_operator import settings
 from experiments.models import sentences
 from kube.errors import KubeError
@@ -94,115 +96,39 @@ def _flag(sentence: str, kind: type[settings.Command]) -> str:
     return f"--{field.replace('_', '-')} ({prefix}{field.upper()}): {problem}"
 
 
-def _serve(chosen: settings.ServiceSettings) -> None:
-    from experiment_operator.process import serve  # noqa: PLC0415 - `render` needs neither Temporal nor a web server
+def _late(where: str) -> Callable[..., int | None]:
+    """Name a function whose module is imported when it is called: `render` needs neither Temporal nor a web server."""
 
-    serve(chosen)
+    def run(chosen: settings.Command) -> Any:
+        return resolve_name(f"experiment_operator.{where}")(chosen)
 
-
-def _render(chosen: settings.Render) -> int:
-    from experiment_operator.commands.render import render  # noqa: PLC0415
-
-    return render(chosen)
-
-
-def _history(chosen: settings.History) -> int:
-    from experiment_operator.commands.history import history  # noqa: PLC0415
-
-    return history(chosen)
-
-
-def _run(chosen: settings.Run) -> int:
-    from experiment_operator.commands.run import run  # noqa: PLC0415
-
-    return run(chosen)
-
-
-def _executions(chosen: settings.Executions) -> int:
-    from experiment_operator.commands.executions import executions  # noqa: PLC0415
-
-    return executions(chosen)
-
-
-def _scores(chosen: settings.Scores) -> int:
-    from experiment_operator.commands.scores import scores  # noqa: PLC0415
-
-    return scores(chosen)
-
-
-def _plan(chosen: settings.PlanCommand) -> int:
-    from experiment_operator.commands.plan import plan  # noqa: PLC0415
-
-    return plan(chosen)
-
-
-def _ui(chosen: settings.Ui) -> int:
-    from experiment_operator.commands.ui import ui  # noqa: PLC0415
-
-    return ui(chosen)
-
-
-def _why(chosen: settings.Why) -> int:
-    from experiment_operator.commands.why import why  # noqa: PLC0415
-
-    return why(chosen)
-
-
-def _doctor(chosen: settings.Doctor) -> int:
-    from experiment_operator.doctor.command import doctor  # noqa: PLC0415
-
-    return doctor(chosen)
-
-
-def _migrate(chosen: settings.Migrate) -> int:
-    from experiment_operator.commands.migrate import migrate  # noqa: PLC0415
-
-    return migrate(chosen)
+    return run
 
 
 def _crd(_: settings.Crd) -> None:
-    from crds import experiment_crd  # noqa: PLC0415
-
     print(experiment_crd(), end="")
 
 
-def _demo(_: settings.Demo) -> int:
-    from experiment_operator.local.demo import demo  # noqa: PLC0415
-
-    return demo()
-
-
-def _dev(_: settings.Dev) -> int:
-    from experiment_operator.local.dev import dev  # noqa: PLC0415
-
-    return dev()
-
-
-def _completion(chosen: settings.Completion) -> None:
-    from experiment_operator.commands.completion import script  # noqa: PLC0415
-
-    print(script(chosen.shell))
-
-
+_serve = _late("process:serve")
 _COMMANDS: Commands = {
     "watcher": (settings.Watcher, _serve),
     "worker": (settings.Worker, _serve),
     "api": (settings.Api, _serve),
     "all": (settings.All, _serve),
-    "run": (settings.Run, _run),
-    "executions": (settings.Executions, _executions),
-    "scores": (settings.Scores, _scores),
-    "history": (settings.History, _history),
-    "plan": (settings.PlanCommand, _plan),
-    "why": (settings.Why, _why),
-    "ui": (settings.Ui, _ui),
-    "render": (settings.Render, _render),
+    "run": (settings.Run, _late("commands.run:run")),
+    "executions": (settings.Executions, _late("commands.executions:executions")),
+    "scores": (settings.Scores, _late("commands.scores:scores")),
+    "history": (settings.History, _late("commands.history:history")),
+    "plan": (settings.PlanCommand, _late("commands.plan:plan")),
+    "why": (settings.Why, _late("commands.why:why")),
+    "ui": (settings.Ui, _late("commands.ui:ui")),
+    "render": (settings.Render, _late("commands.render:render")),
     "crd": (settings.Crd, _crd),
-    "doctor": (settings.Doctor, _doctor),
-    "migrate-from-go-operator": (settings.Migrate, _migrate),
-    "demo": (settings.Demo, _demo),
-    "dev": (settings.Dev, _dev),
-    "completion": (settings.Completion, _completion),
+    "doctor": (settings.Doctor, _late("doctor.command:doctor")),
+    "migrate-from-go-operator": (settings.Migrate, _late("commands.migrate:migrate")),
+    "demo": (settings.Demo, _late("local.demo:demo")),
+    "dev": (settings.Dev, _late("local.dev:dev")),
+    "completion": (settings.Completion, _late("commands.completion:completion")),
 }
 
 
@@ -224,17 +150,8 @@ def in_short(kind: type[settings.Command]) -> str:
 
 def _usage(program: Program) -> str:
     width = max(map(len, program.commands))
-    lines = [f"  {name:<{width}}  {in_short(kind)}" for name, (kind, _) in program.commands.items()]
-    return "\n".join(
-        [
-            f"usage: {program.name} COMMAND [FLAGS]",
-            "",
-            *lines,
-            "",
-            f"{program.name} COMMAND --help tells its flags, {program.name} --version the version.",
-        ]
+    lines = "\n".join(f"  {name:<{width}}  {in_short(kind)}" for name, (kind, _) in program.commands.items())
+    return (
+        f"usage: {program.name} COMMAND [FLAGS]\n\n{lines}\n\n"
+        f"{program.name} COMMAND --help tells its flags, {program.name} --version the version."
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

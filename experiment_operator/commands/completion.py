@@ -17,7 +17,7 @@ import shtab
 from pydantic_settings import CliSettingsSource
 
 from experiment_operator import cli
-from experiment_operator.settings import Command
+from experiment_operator.settings import Command, Completion
 
 # A script for sh, so that it is the same in each shell: $1 is the line. It must have no single quotes.
 _NAMES = r"""kubectl get experiments.testbench.agentic-layer.ai --output=name --request-timeout=2s \
@@ -45,15 +45,15 @@ _NO_FILES, _FILES = ":4", ":0"
 """What kubectl does besides with an answer."""
 
 
-def script(shell: str) -> str:
-    """Return what a shell has to read to complete `experiment-operator`."""
+def completion(chosen: Completion) -> None:
+    """Print what a shell has to read to complete `experiment-operator`."""
     program = cli.operator()
     parser = ArgumentParser(program.name)
     parser.add_argument("--version", action="version")
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, (kind, _) in program.commands.items():
         _fill(commands.add_parser(name, help=cli.in_short(kind)), kind)
-    return str(shtab.complete(parser, shell=shell))
+    print(shtab.complete(parser, shell=chosen.shell))
 
 
 def _fill(parser: ArgumentParser, kind: type[Command]) -> ArgumentParser:

@@ -33,6 +33,7 @@ from experiment_operator.local.stack import (
     run,
     running_stack,
 )
+from experiment_operator.settings import Demo
 from experiments.conditions import ExecutionConditionType
 from experiments.names import MANAGED_BY, MANAGER, placement
 from experiments.options import Options
@@ -53,7 +54,7 @@ _POLL = 0.1
 _MAX_LINES = 16
 
 
-def demo() -> int:
+def demo(_: Demo) -> int:
     """Run the demo. Returns 0 when everything held, 1 when something did not, 130 after Ctrl-C."""
     return run(_demo())
 

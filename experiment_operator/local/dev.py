@@ -16,13 +16,14 @@ from pathlib import Path
 import filelock
 
 from experiment_operator.local.stack import AGENT, NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
+from experiment_operator.settings import Dev
 from experiments.names import EXECUTE_AT
 from localcluster.tools import tool
 
 _ENV = Path(".local") / "env"
 
 
-def dev() -> int:
+def dev(_: Dev) -> int:
     """Run the stack. Returns 0 when it was told to end, 1 when something did not work."""
     code = run(_dev())
     return 0 if code > 128 else code
