@@ -1,4 +1,4 @@
-"""What the api and its admission webhook are told. Settings are read by the command line, which makes these."""
+"""What the api is told. Settings are read by the command line, which makes this."""
 
 from __future__ import annotations
 
@@ -12,23 +12,6 @@ from experiments.options import Options
 WEBHOOK = "experiment-operator-webhook"
 WEBHOOK_CONFIGURATION = "experiment-operator"
 """Names as `deploy/` has them, unless a kustomization changes them."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookConfig:
-    """Its certificate is in `tls_dir`, where somebody else keeps it, or else is this service's own.
-
-    The API server calls it by one of `hosts`. The Secret, and the Lease of who sees to it, are called `name` and are in
-    `namespace`; whom the API server trusts stands in the ValidatingWebhookConfiguration `configuration`.
-    """
-
-    host: str
-    port: int
-    tls_dir: Path | None
-    namespace: str
-    name: str
-    configuration: str
-    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

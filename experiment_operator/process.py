@@ -20,7 +20,7 @@ import uvloop
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 
-from api.config import ApiConfig, WebhookConfig
+from api.config import ApiConfig
 from experiment_operator import logs
 from experiment_operator.settings import All, Api, ReconcilingSettings, ServiceSettings, Watcher, Worker
 from kube.caches import Caches
@@ -86,7 +86,7 @@ async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
         roles.create_task(watch_temporal(await connect(lazy=True)), name="Temporal")
         for role, kind in (("watcher", Watcher), ("worker", Worker), ("api", Api)):
             if isinstance(settings, kind):
-                needs(role, _starting)
+                needs(role, lambda: ["it is starting"])  # until it says itself what it lacks
         if isinstance(settings, All):
             roles.create_task(_watch_and_work(settings, kube), name="watcher and worker")
         elif isinstance(settings, Watcher):
@@ -96,11 +96,6 @@ async def _serve(settings: ServiceSettings, pulse: Pulse) -> None:
         if isinstance(settings, Api):
             roles.create_task(_answer(settings, kube), name="api")
         roles.create_task(pulse.run(), name="pulse")
-
-
-def _starting() -> list[str]:
-    """Say what a role lacks until it says so itself."""
-    return ["it is starting"]
 
 
 # Each role is imported where it begins: what the others need is memory for nothing.
@@ -168,15 +163,6 @@ async def _work(
 async def _answer(settings: Api, kube: KubeClient) -> None:
     from api.main import run_api  # noqa: PLC0415
 
-    webhook = WebhookConfig(
-        host=settings.webhook_host,
-        port=settings.webhook_port,
-        tls_dir=settings.webhook_tls_dir,
-        namespace=settings.webhook_namespace,
-        name=settings.webhook_name,
-        configuration=settings.webhook_configuration,
-        hosts=settings.webhook_hosts or (f"{settings.webhook_name}.{settings.webhook_namespace}.svc",),
-    )
     config = ApiConfig(
         host=settings.api_host,
         port=settings.api_port,
@@ -191,7 +177,7 @@ async def _answer(settings: Api, kube: KubeClient) -> None:
         search_attributes=settings.temporal_search_attributes,
         neighbour_check=settings.neighbour_check,
     )
-    beside = partial(_run_webhook, kube, config, webhook) if settings.webhook else None
+    beside = partial(_run_webhook, settings, kube) if settings.webhook else None
     async with _testkube(settings) as testkube:
         await run_api(kube, await connect(lazy=True), config, testkube, beside)
 
@@ -206,31 +192,32 @@ async def _testkube(settings: ReconcilingSettings) -> AsyncIterator[TestkubeClie
         yield client
 
 
-async def _run_webhook(client: KubeClient, config: ApiConfig, webhook: WebhookConfig, caches: Caches) -> None:
+async def _run_webhook(settings: Api, kube: KubeClient, caches: Caches) -> None:
     """Run the webhook beside the api, on a listener of its own, which opens when there is a certificate."""
     from api.http.server import serving  # noqa: PLC0415
     from api.http.tls import Certificate  # noqa: PLC0415
     from webhook.app import create_webhook_app  # noqa: PLC0415
     from webhook.rotation import WebhookCertificates  # noqa: PLC0415
 
-    app = create_webhook_app(caches, client, config.options, neighbour_check=config.neighbour_check)
+    app = create_webhook_app(caches, kube, settings.options, neighbour_check=settings.neighbour_check)
 
     async def serve(directory: Path) -> None:
-        async with serving(app, webhook.host, webhook.port, Certificate(directory).context) as port:
-            log.info("webhook listens", host=webhook.host, port=port)
+        async with serving(app, settings.webhook_host, settings.webhook_port, Certificate(directory).context) as port:
+            log.info("webhook listens", host=settings.webhook_host, port=port)
             await asyncio.Event().wait()
 
-    if webhook.tls_dir:
-        await serve(webhook.tls_dir)
+    if settings.webhook_tls_dir:
+        await serve(settings.webhook_tls_dir)
         return
+    name, namespace = settings.webhook_name, settings.webhook_namespace
     with tempfile.TemporaryDirectory(prefix="webhook-") as directory:
         certificates = WebhookCertificates(
-            client,
-            Lease(client, webhook.namespace, webhook.name),
-            namespace=webhook.namespace,
-            secret=webhook.name,
-            hosts=webhook.hosts,
-            configuration=webhook.configuration,
+            kube,
+            Lease(kube, namespace, name),
+            namespace=namespace,
+            secret=name,
+            hosts=settings.webhook_hosts or (f"{name}.{namespace}.svc",),
+            configuration=settings.webhook_configuration,
             directory=Path(directory),
         )
         async with asyncio.TaskGroup() as tasks:
