@@ -163,6 +163,11 @@ def _words(response: httpx.Response) -> str:
     return str(words)
 
 
+def asking(answer: Callable[[S, Remote, Printer], Awaitable[int]]) -> Callable[[S], int]:
+    """Make a command of what answers it. It returns as `ask` does."""
+    return lambda settings: ask(settings, answer)
+
+
 def ask(
     settings: S,
     answer: Callable[[S, Remote, Printer], Awaitable[int]],

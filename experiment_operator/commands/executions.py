@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-from experiment_operator.commands.api_client import ApiError, Remote, ask
+from experiment_operator.commands.api_client import ApiError, Remote, asking
 from experiment_operator.commands.output import Printer, local_time
 from experiment_operator.settings import Executions
 
@@ -20,12 +20,9 @@ _COLOURS = {"Passed": "green", "Failed": "red", "Errored": "red", "NotEvaluated"
 _JUDGED = {"Passed", "Failed", "Errored"}
 
 
-def executions(settings: Executions) -> int:
-    """List an Experiment's executions. Returns as `api_client.ask` does."""
-    return ask(settings, _executions)
-
-
-async def _executions(settings: Executions, api: Remote, out: Printer) -> int:
+@asking
+async def executions(settings: Executions, api: Remote, out: Printer) -> int:
+    """List an Experiment's executions."""
     path = f"/namespaces/{api.namespace}/experiments/{settings.name}"
     answer = await first_executions(api, path, settings.limit, verdict=settings.verdict, startedBy=settings.started_by)
     if not out.for_people:
@@ -92,7 +89,7 @@ def print_execution(execution: dict[str, Any], out: Printer) -> None:
     by = f", started by {execution['startedBy']}" if execution["startedBy"] else ""
     out.line(
         (f"Execution {number_or_id(execution)}", "bold"),
-        f" of {_time(execution['startTime'])}{by}: ",
+        f" of {local_time(execution['startTime'])}{by}: ",
         (execution["summary"] or "unknown", _colour(execution)),
     )
     _print_message(execution, out)
@@ -101,7 +98,7 @@ def print_execution(execution: dict[str, Any], out: Printer) -> None:
 def _print_row(execution: dict[str, Any], out: Printer) -> None:
     cells = [
         number_or_id(execution),
-        _time(execution["startTime"]),
+        local_time(execution["startTime"]),
         execution["startedBy"] or "",
         execution["status"] or "",
         execution["summary"] if execution["verdict"] else "",
@@ -109,10 +106,9 @@ def _print_row(execution: dict[str, Any], out: Printer) -> None:
     ]
     if out.wide:
         counts = execution["metrics"] or {"passed": "", "failed": "", "errored": ""}
-        cells += [*(str(counts[each]) for each in ("passed", "failed", "errored"))]
-        cells += [_time(execution["endTime"]), execution["executionId"]]
-    row = _row(*cells)
-    out.line((row, _colour(execution)))
+        cells += [str(counts[each]) for each in ("passed", "failed", "errored")]
+        cells += [local_time(execution["endTime"]), execution["executionId"]]
+    out.line((_row(*cells), _colour(execution)))
     _print_message(execution, out)
 
 
@@ -128,10 +124,6 @@ def _colour(execution: dict[str, Any]) -> str:
 def number_or_id(execution: dict[str, Any]) -> str:
     """Name it as people do, by its number, if that is known."""
     return str(execution["executionNumber"] or execution["executionId"])
-
-
-def _time(time: str | None) -> str:
-    return f"{local_time(time):%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 def _row(*cells: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from experiment_operator.commands.api_client import Remote, ask
+from experiment_operator.commands.api_client import Remote, asking
 from experiment_operator.commands.output import Printer, local_time
 from experiment_operator.settings import History
 
@@ -16,12 +16,9 @@ _PAGE = 50
 _COLOURS = {"Reconciled": "green", "CleanedUp": "green", "Unchanged": "dim", "Running": "cyan", "Suspended": "yellow"}
 
 
-def history(settings: History) -> int:
-    """List an Experiment's reconciliations. Returns as `api_client.ask` does."""
-    return ask(settings, _history)
-
-
-async def _history(settings: History, api: Remote, out: Printer) -> int:
+@asking
+async def history(settings: History, api: Remote, out: Printer) -> int:
+    """List an Experiment's reconciliations."""
     path = f"/namespaces/{api.namespace}/experiments/{settings.name}"
     if not settings.follow:
         answer = await api.get(f"{path}/reconciliations", limit=settings.limit)
@@ -71,17 +68,13 @@ def _print_head(out: Printer) -> None:
 
 def print_run(run: dict[str, Any], out: Printer) -> None:
     took = "" if run["durationSeconds"] is None else f"{run['durationSeconds']:.1f} s"
-    more = (run["status"], _time(run["closeTime"]), run["runId"]) if out.wide else ()
-    row = _row(_time(run["startTime"]), ", ".join(run["reasons"]), run["outcome"], took, *more)
+    more = (run["status"], local_time(run["closeTime"]), run["runId"]) if out.wide else ()
+    row = _row(local_time(run["startTime"]), ", ".join(run["reasons"]), run["outcome"], took, *more)
     out.line((row, _COLOURS.get(run["outcome"], "red")))
     for change in run["changes"]:
         out.line(f"    {change}")
     if run["status"] == "Failed" or (run["status"] == "Running" and run["message"]):
         out.line(f"    {run['message']}")
-
-
-def _time(time: str | None) -> str:
-    return f"{local_time(time):%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 def _row(started: str, why: str, outcome: str, took: str, *more: str) -> str:

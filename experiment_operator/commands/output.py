@@ -23,12 +23,8 @@ class Printer:
         self._console = _Console(highlight=False, soft_wrap=True)
 
     def document(self, content: Any) -> None:
-        text = (
-            json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-            if self._style == "json"
-            else documents.write([content])
-        )
-        print(text, end="", flush=True)
+        as_json = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        print(as_json if self._style == "json" else documents.write([content]), end="", flush=True)
 
     def line(self, *parts: str | tuple[str, str]) -> None:
         self._console.print(Text.assemble(*parts))
@@ -40,8 +36,9 @@ class _Console(Console):
         raise  # noqa: PLE0704 - it is called while the error is handled
 
 
-def local_time(time: str) -> datetime:
-    return datetime.fromisoformat(time).astimezone()
+def local_time(time: str | None) -> str:
+    """Write a moment as a clock here shows it; nothing for none."""
+    return f"{datetime.fromisoformat(time).astimezone():%Y-%m-%d %H:%M:%S}" if time else ""
 
 
 def in_brief(text: str | None, length: int) -> str:

@@ -10,7 +10,7 @@ from difflib import unified_diff
 from itertools import takewhile
 from typing import Any
 
-from experiment_operator.commands.api_client import ApiError, Remote, ask
+from experiment_operator.commands.api_client import ApiError, Remote, asking
 from experiment_operator.commands.files import read
 from experiment_operator.commands.output import Printer
 from experiment_operator.settings import PlanCommand
@@ -22,12 +22,9 @@ _MAX_LINES = 20
 _MAX_MATCHED_LINES = 2000
 
 
-def plan(settings: PlanCommand) -> int:
-    """Show what applying files would change. Returns as `api_client.ask` does."""
-    return ask(settings, _plan)
-
-
-async def _plan(settings: PlanCommand, api: Remote, out: Printer) -> int:
+@asking
+async def plan(settings: PlanCommand, api: Remote, out: Printer) -> int:
+    """Show what applying files would change."""
     problems: list[str] = []
     found = [document for file in settings.file for document in read(file, str(file), problems)]
     if problems or not found:

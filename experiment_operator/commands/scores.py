@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiment_operator.commands.api_client import Remote, ask
+from experiment_operator.commands.api_client import Remote, asking
 from experiment_operator.commands.executions import (
     find_execution,
     last_judged,
@@ -23,12 +23,9 @@ _WORDS = {"worse": "worse", "removed": "gone", "added": "new", "better": "better
 _SIGNS = {"worse": ("↓", "yellow"), "better": ("↑", "green"), "added": ("+", "cyan"), "removed": ("-", "yellow")}
 
 
-def scores(settings: Scores) -> int:
-    """Show an execution's scores, or compare them. Returns as `api_client.ask` does."""
-    return ask(settings, _scores)
-
-
-async def _scores(settings: Scores, api: Remote, out: Printer) -> int:
+@asking
+async def scores(settings: Scores, api: Remote, out: Printer) -> int:
+    """Show an execution's scores, or compare them."""
     path = f"/namespaces/{api.namespace}/experiments/{settings.name}"
     chosen = settings.execution
     head = await find_execution(api, path, chosen) if chosen else await last_judged(api, path)

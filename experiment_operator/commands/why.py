@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiment_operator.commands.api_client import Remote, ask
+from experiment_operator.commands.api_client import Remote, asking
 from experiment_operator.commands.executions import print_execution
 from experiment_operator.commands.history import print_run
 from experiment_operator.commands.output import Printer, local_time
 from experiment_operator.commands.plan import print_plan
 from experiment_operator.settings import Why
 
-
-def why(settings: Why) -> int:
-    """Explain an Experiment. Returns as `api_client.ask` does."""
-    return ask(settings, _why)
-
-
 _LOOKED_AT = 10  # executions: more are hardly under way at once
 _CONDITION_SIGNS = {"True": ("✓ ", "green"), "False": ("✗ ", "red")}
 _SAYS_THE_SAME_AS_READY = {"Reconciling", "Stalled"}
 
 
-async def _why(settings: Why, api: Remote, out: Printer) -> int:
+@asking
+async def why(settings: Why, api: Remote, out: Printer) -> int:
+    """Explain an Experiment."""
     path = f"/namespaces/{api.namespace}/experiments/{settings.name}"
     experiment = await api.get(path)
     plan = await api.get(f"{path}/plan")
@@ -38,11 +34,7 @@ async def _why(settings: Why, api: Remote, out: Printer) -> int:
         if condition["type"] in _SAYS_THE_SAME_AS_READY:
             continue
         sign = _CONDITION_SIGNS.get(condition["status"], ("? ", "dim"))
-        since = (
-            f" since {local_time(condition['lastTransitionTime']):%Y-%m-%d %H:%M:%S}"
-            if condition["lastTransitionTime"]
-            else ""
-        )
+        since = f" since {local_time(began)}" if (began := condition["lastTransitionTime"]) else ""
         out.line("  ", sign, f"{condition['type']} {condition['reason']}{since}: {condition['message']}")
     out.line(("What was done last", "bold"))
     for run in reversed(runs):
