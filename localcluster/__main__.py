@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
 import sys
 from pathlib import Path
 
-from localcluster import LocalCluster, LocalClusterError
+from localcluster import LocalCluster
+from localcluster.foreground import run
 from localcluster.tools import tool
-
-
-async def _run(data_dir: Path | None) -> None:
-    task = asyncio.create_task(_serve(data_dir))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
 
 
 async def _serve(data_dir: Path | None) -> None:
@@ -27,19 +18,15 @@ async def _serve(data_dir: Path | None) -> None:
         print(f"Temporal     {cluster.temporal_address}")
         print(f"Temporal UI  {cluster.temporal_ui_url}")
         print(f"kubectl      {tool('kubectl')} --kubeconfig {cluster.kubeconfig} get crds")
-        print("Ctrl-C ends it.", flush=True)
+        print("Ctrl-C ends it.")
         await asyncio.Event().wait()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localcluster", description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="where objects and logs are kept (default: nothing is kept)")
-    try:
-        asyncio.run(_run(parser.parse_args().data_dir))
-    except LocalClusterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    code = run(_serve(parser.parse_args().data_dir))
+    return 0 if code > 128 else code
 
 
 if __name__ == "__main__":

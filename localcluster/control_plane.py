@@ -18,12 +18,11 @@ import yaml
 from localcluster.binaries import Binaries
 from localcluster.certificates import Authority, signing_key, write_kubeconfig, write_private
 from localcluster.errors import InstallError
-from localcluster.processes import Process, on_free_ports
+from localcluster.processes import Process, answers, on_free_ports
 
 _HOST = "127.0.0.1"
 _CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _POLL = 0.02
-_HEALTH_LIMIT = 2.0
 
 
 class ControlPlane:
@@ -95,7 +94,7 @@ class ControlPlane:
             "--unsafe-no-fsync",
         )
         async with self._client() as http:
-            await etcd.until(lambda: _is_healthy(http, f"{client}/health"))
+            await etcd.until(lambda: answers(http, f"{client}/health"))
 
     async def _start_apiserver(self, ports: list[int]) -> None:
         self._port = ports[0]
@@ -120,7 +119,7 @@ class ControlPlane:
             "--endpoint-reconciler-type=none",
         )
         async with self._client() as http:
-            await apiserver.until(lambda: _is_healthy(http, f"{self.url}/readyz"))
+            await apiserver.until(lambda: answers(http, f"{self.url}/readyz"))
 
     async def _start_controllers(self) -> None:
         """Start the garbage collector, the namespace controller and that of aggregated roles, or start them anew.
@@ -166,13 +165,6 @@ class ControlPlane:
         context = ssl.create_default_context(cafile=self._pki / "ca.pem")
         context.load_cert_chain(self._pki / "admin.pem")
         return httpx.AsyncClient(base_url=self.url, verify=context, trust_env=False)
-
-
-async def _is_healthy(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url, timeout=_HEALTH_LIMIT)).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _crds(path: Path) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, TypeVar
 
+import httpx
+
 from localcluster.errors import AddressInUseError, ProcessError
 
 T = TypeVar("T")
@@ -21,6 +23,7 @@ T = TypeVar("T")
 _SUPERVISE = Path(__file__).with_name("supervise.py")
 _POLL = 0.02
 _LOG_LINES = 12
+_ANSWER_LIMIT = 2.0
 _PORT_ATTEMPTS = 5
 
 
@@ -90,6 +93,14 @@ class Process:
         tail = "\n".join(f"    {line}" for line in self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
         kind = AddressInUseError if "address already in use" in tail.lower() else ProcessError
         return kind(f"{self.name} {what}. The end of {self.log}:\n{tail}")
+
+
+async def answers(http: httpx.AsyncClient, url: str) -> bool:
+    """Tell whether what is there answers that it is fine, and soon."""
+    try:
+        return (await http.get(url, timeout=_ANSWER_LIMIT)).is_success
+    except httpx.TransportError:
+        return False
 
 
 async def on_free_ports(count: int, start: Callable[[list[int]], Awaitable[T]]) -> T:

@@ -30,7 +30,6 @@ from experiment_operator.local.stack import (
     TESTKUBE_NAMESPACE,
     Stack,
     StackError,
-    run,
     running_stack,
 )
 from experiment_operator.settings import Demo
@@ -39,6 +38,7 @@ from experiments.names import MANAGED_BY, MANAGER, placement
 from experiments.options import Options
 from kube.objects import Object, ObjectRef
 from localcluster.errors import KubectlError
+from localcluster.foreground import run
 from localcluster.rollouts import rolled_out_at
 
 _NAME = "weather"

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import filelock
 
-from experiment_operator.local.stack import AGENT, NAMESPACE, SAMPLE, Stack, StackError, run, running_stack
+from experiment_operator.local.stack import AGENT, NAMESPACE, SAMPLE, Stack, StackError, running_stack
 from experiment_operator.settings import Dev
 from experiments.names import EXECUTE_AT
+from localcluster.foreground import run
 from localcluster.tools import tool
 
 _ENV = Path(".local") / "env"

@@ -9,17 +9,14 @@ LOG_LEVEL reach it. When one of the two processes ends by itself, the stack fail
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import yaml
@@ -27,13 +24,13 @@ import yaml
 import crds
 from experiment_operator.resources import SAMPLES, TEMPLATES, WEBHOOK
 from localcluster import LocalCluster, LocalClusterError
-from localcluster.processes import Process, on_free_ports
+from localcluster.processes import Process, answers, on_free_ports
 from localcluster.rollouts import FINISHED_ROLLOUT, status_of
 
 NAMESPACE = "sample-agents"
 TESTKUBE_NAMESPACE = "testkube"
 SERVICE_NAMESPACE = "experiment-operator"
-WEBHOOK_HOST = "127.0.0.1"
+_HOST = "127.0.0.1"
 SAMPLE = SAMPLES / "experiment-scenarios.yaml"
 AGENT = "weather-agent"
 AGENT_URL = f"http://{AGENT}.{NAMESPACE}.svc.cluster.local:8000"
@@ -50,7 +47,7 @@ _LEASE = {
 }
 
 
-class StackError(Exception):
+class StackError(LocalClusterError):
     """What somebody who runs `demo` or `dev` has to be told."""
 
 
@@ -107,31 +104,34 @@ async def _install_prerequisites(cluster: LocalCluster) -> None:
 
 async def _start_testkube(ends: AsyncExitStack, cluster: LocalCluster, port: int) -> tuple[Process, str]:
     """Start the simulation, which also stands for what rolls Deployments out."""
-    url = f"http://127.0.0.1:{port}"
-    own = ("--namespace", TESTKUBE_NAMESPACE, "--port", str(port))
-    directory = cluster.kubeconfig.parent
-    environ = {**os.environ, **cluster.env(), "TMPDIR": str(directory)}
-    command = [sys.executable, "-m", "localcluster.testkube", *own]
-    testkube = Process.start(command, directory / "testkube.log", environ=environ)
-    ends.push_async_callback(testkube.stop)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await testkube.until(lambda: _answers(http, f"{url}/v1/info"))
-    return testkube, url
+    url = f"http://{_HOST}:{port}"
+    command = ("localcluster.testkube", "--namespace", TESTKUBE_NAMESPACE, "--port", str(port))
+    log, environ = cluster.kubeconfig.with_name("testkube.log"), {**os.environ, **cluster.env()}
+    return await _start(ends, command, log, environ, f"{url}/v1/info"), url
 
 
 async def _start_service(
     ends: AsyncExitStack, cluster: LocalCluster, testkube_url: str, port: int, webhook_port: int
 ) -> tuple[Process, str]:
-    url = f"http://127.0.0.1:{port}"
-    directory = cluster.kubeconfig.parent
-    command = [sys.executable, "-m", "experiment_operator", "all"]
-    environ = _environment(cluster, port, webhook_port, directory) | {"TESTKUBE_API_URL": testkube_url}
-    service = Process.start(command, directory / "service.log", environ=environ)
-    ends.push_async_callback(service.stop)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        await service.until(lambda: _answers(http, f"{url}/readyz"))
+    url = f"http://{_HOST}:{port}"
+    environ = _environment(cluster, port, webhook_port) | {"TESTKUBE_API_URL": testkube_url}
+    log = cluster.kubeconfig.with_name("service.log")
+    service = await _start(ends, ("experiment_operator", "all"), log, environ, f"{url}/readyz")
     await _register_webhook(cluster, webhook_port)
     return service, url
+
+
+async def _start(
+    ends: AsyncExitStack, command: Sequence[str], log: Path, environ: Mapping[str, str], url: str
+) -> Process:
+    """Start a module of Python, and return once `url` answers."""
+    # Clients write their credentials to temporary files, and all processes are killed in the end.
+    environ = {**environ, "TMPDIR": str(log.parent)}
+    process = Process.start([sys.executable, "-m", *command], log, environ=environ)
+    ends.push_async_callback(process.stop)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await process.until(lambda: answers(http, url))
+    return process
 
 
 async def _register_webhook(cluster: LocalCluster, port: int) -> None:
@@ -139,35 +139,26 @@ async def _register_webhook(cluster: LocalCluster, port: int) -> None:
     for file in WEBHOOK.glob("*.yaml"):
         configuration = yaml.safe_load(file.read_text(encoding="utf-8"))
         for webhook in configuration["webhooks"]:
-            webhook["clientConfig"] = {"url": f"https://{WEBHOOK_HOST}:{port}/validate"}
+            webhook["clientConfig"] = {"url": f"https://{_HOST}:{port}/validate"}
         await cluster.kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
 
 
-def _environment(cluster: LocalCluster, port: int, webhook_port: int, directory: Path) -> dict[str, str]:
+def _environment(cluster: LocalCluster, port: int, webhook_port: int) -> dict[str, str]:
     # What leads to another Temporal (address, namespace, TLS, a profile in a file) is not meant for this one.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
     own = {
         "API_AUTH": "none",
-        "API_HOST": "127.0.0.1",
+        "API_HOST": _HOST,
         "API_PORT": str(port),
         "METRICS_PORT": "0",
         "WEBHOOK": "true",
-        "WEBHOOK_HOSTS": WEBHOOK_HOST,
+        "WEBHOOK_HOSTS": _HOST,
         "WEBHOOK_NAMESPACE": SERVICE_NAMESPACE,
         "WEBHOOK_PORT": str(webhook_port),
         "TEMPORAL_CONFIG_FILE": os.devnull,
         "TEMPORAL_SEARCH_ATTRIBUTES": "true",
-        # The client writes its credentials to temporary files, and all processes are killed in the end.
-        "TMPDIR": str(directory),
     }
     return {**inherited, **own, **cluster.env()}
-
-
-async def _answers(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).is_success
-    except httpx.TransportError:
-        return False
 
 
 async def _until_it_ends(process: Process) -> None:
@@ -175,33 +166,3 @@ async def _until_it_ends(process: Process) -> None:
         await asyncio.sleep(0.1)
     process.check()
     raise LocalClusterError(f"{process.name} was ended from outside")
-
-
-def run(work: Coroutine[Any, Any, None]) -> int:
-    """Run `work` and return the exit code: 0, 1 after a failure that it prints, or 128 + the signal that ended it."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # whoever reads this through a pipe wants to follow
-    try:
-        return asyncio.run(_run_until_signal(work))
-    except (LocalClusterError, StackError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-
-
-async def _run_until_signal(work: Coroutine[Any, Any, None]) -> int:
-    """Cancel `work` at the first signal; any other comes while it cleans up, and must not keep it from that."""
-    task = asyncio.create_task(work)
-    told: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        if not told:
-            task.cancel()
-        told.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return 128 + told[0]
-    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiment_operator.local import demo as module
 from experiment_operator.local.demo import holds
-from experiment_operator.local.stack import run
+from localcluster.foreground import run
 
 
 async def test_a_service_that_cannot_start_is_quoted(start):
