@@ -56,10 +56,8 @@ def _suites(experiment: str, execution: dict[str, Any], failure: str) -> Iterato
 
 def _of_all(execution: dict[str, Any], failure: str, kinds: set[Kind]) -> _Case | None:
     """Make a case of what no metric tells: without it, an evaluation that was none would look as if it had passed."""
-    verdict, message = (
-        execution.get("verdict"),
-        failure or str(execution.get("message") or execution.get("error") or ""),
-    )
+    verdict = execution.get("verdict")
+    message = failure or str(execution.get("message") or execution.get("error") or "")
     if verdict == "Passed" and not failure:
         return None if kinds else _Case(_EVALUATION, "passed")
     if verdict == "Failed" and not failure:
@@ -80,9 +78,8 @@ def _cases(scenario: dict[str, Any]) -> Iterator[_Case]:
             else:
                 yield _Case(name, "failure", score_words(metric), said)
         if not step["metrics"]:
-            yield (
-                _Case(named, "error", step["error"]) if step["error"] else _Case(named, "skipped", "It has no metrics.")
-            )
+            skipped = _Case(named, "skipped", "It has no metrics.")
+            yield _Case(named, "error", step["error"]) if step["error"] else skipped
 
 
 def _suite(experiment: str, name: str, cases: list[_Case], seen: Counter[tuple[str, str]]) -> ET.Element:

@@ -118,7 +118,8 @@ class _Takeover:
 
     async def moves(self, dry_run: bool) -> AsyncIterator[Move]:
         """Yield each move, once it is done, and what there is to know; triggers first: none outlives its workflow."""
-        candidates = {**_beside(self._subject), **await self._anchored()}
+        # Those of the first generation are beside the Experiment.
+        candidates = {**_refs(self._meta.namespace, self._meta.name, self._meta.uid), **await self._anchored()}
         for ref, owner in candidates.items():
             if move := await self._take_over(ref, owner, dry_run):
                 yield move
@@ -178,11 +179,6 @@ class _Takeover:
         return Move(MoveVerb.LEAVE, ref, why)
 
 
-def _beside(subject: Subject) -> dict[ObjectRef, str]:
-    """Name children of the first generation, in the Experiment's own namespace, with the uid of their owner."""
-    return _refs(subject.meta.namespace, subject.meta.name, subject.meta.uid)
-
-
 def _refs(namespace: str, stem: str, owner: str) -> dict[ObjectRef, str]:
     kinds = reversed(CHILD_SUFFIXES.items())
     return {ObjectRef(resource, namespace, f"{stem}{suffix}"): owner for resource, suffix in kinds}
@@ -231,11 +227,9 @@ def _patch(subject: Subject, live: Object) -> Object:
 
 def _old_entry(live: Object) -> dict[str, Any] | None:
     """Find what the Go operator wrote. Others write as `manager`, too, such as Testkube's, but no spec or data."""
-    for entry in live["metadata"].get("managedFields", ()):
-        if entry["manager"] == _FIELD_MANAGER and {"f:spec", "f:data"} & entry.get("fieldsV1", {}).keys():
-            found: dict[str, Any] = entry
-            return found
-    return None
+    entries: list[dict[str, Any]] = live["metadata"].get("managedFields", [])
+    written = (each for each in entries if {"f:spec", "f:data"} & each.get("fieldsV1", {}).keys())
+    return next((each for each in written if each["manager"] == _FIELD_MANAGER), None)
 
 
 def _handed_over(live: Object) -> list[dict[str, Any]]:

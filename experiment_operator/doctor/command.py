@@ -98,21 +98,19 @@ async def examine(role: str) -> AsyncIterator[Finding]:
                 unsound.add(check.name)
                 yield unchecked(check.name, f"needs {missing[0]}")
                 continue
-            async for finding in _bounded(check, context):
+            for finding in await _bounded(check, context):
                 if finding.verdict == Verdict.FAULT:
                     unsound.add(check.name)
                 yield finding
 
 
-async def _bounded(check: Check, context: DoctorContext) -> AsyncIterator[Finding]:
+async def _bounded(check: Check, context: DoctorContext) -> list[Finding]:
     try:
         async with asyncio.timeout(_CHECK_TIMEOUT_SECONDS):
-            found = [finding async for finding in check.make(context)]
+            return [finding async for finding in check.make(context)]
     except TimeoutError:
-        found = [fault(check.name, f"no answer within {_CHECK_TIMEOUT_SECONDS:g} s", "look at the network in between")]
+        return [fault(check.name, f"no answer within {_CHECK_TIMEOUT_SECONDS:g} s", "look at the network in between")]
     except ProxyError as error:
-        found = [fault(check.name, str(error), "correct this environment variable")]
+        return [fault(check.name, str(error), "correct this environment variable")]
     except (KubeError, RPCError) as error:
-        found = [fault(check.name, str(error), "try again: it may have passed")]
-    for finding in found:
-        yield finding
+        return [fault(check.name, str(error), "try again: it may have passed")]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 
 import yaml
 
@@ -34,7 +36,6 @@ _CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customre
 _NAMESPACE = Resource("v1", "Namespace", "namespaces")
 
 _APPLY_CRD = "experiment-operator crd | kubectl apply --server-side --force-conflicts -f -"
-_INSTALL_TESTKUBE = "install Testkube"
 _MAX_REVIEWS_AT_ONCE = 16
 
 
@@ -54,14 +55,10 @@ async def permissions(context: DoctorContext) -> Findings:
     """Check what this service may do, a line for each resource in each namespace."""
     verbs: defaultdict[Permission, list[str]] = defaultdict(list)
     for permission in sorted(rbac.permissions(context.chosen)):
-        verbs[_without_verb(permission)].append(permission.verb)
+        verbs[replace(permission, verb="")].append(permission.verb)
     at_once = asyncio.Semaphore(_MAX_REVIEWS_AT_ONCE)
     for finding in await asyncio.gather(*(_permission(context.kube, at_once, *each) for each in verbs.items())):
         yield finding
-
-
-def _without_verb(permission: Permission) -> Permission:
-    return Permission(permission.group, permission.resource, "", permission.namespace, permission.name)
 
 
 async def _permission(kube: KubeClient, at_once: asyncio.Semaphore, on: Permission, verbs: list[str]) -> Finding:
@@ -81,7 +78,7 @@ async def _permission(kube: KubeClient, at_once: asyncio.Semaphore, on: Permissi
 
 
 async def experiment_crd(context: DoctorContext) -> Findings:
-    name = f"CRD {EXPERIMENT.plural}.{GROUP}"
+    name = _crd_name(EXPERIMENT)
     live: Object | None
     try:
         live = await context.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
@@ -106,14 +103,11 @@ async def experiment_crd(context: DoctorContext) -> Findings:
 
 async def testkube(context: DoctorContext) -> Findings:
     for resource in (TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE, TEST_TRIGGER):
-        missing = await _missing(context.kube, resource)
-        name = _crd_name(resource)
-        yield fault(name, missing, _INSTALL_TESTKUBE) if missing else ok(name, f"serves {resource.api_version}")
-    namespace = context.chosen.options.generated_in
+        yield await _kind(context.kube, resource, fault, "install Testkube")
+    name, namespace = "Testkube namespace", context.chosen.options.generated_in
     if not namespace:
-        yield ok("Testkube namespace", "each Experiment's own")
+        yield ok(name, "each Experiment's own")
         return
-    name = "Testkube namespace"
     try:
         found = await context.kube.get(ObjectRef(_NAMESPACE, "", namespace))
     except NotFoundError:
@@ -129,10 +123,15 @@ async def testkube(context: DoctorContext) -> Findings:
 
 async def agent_runtime(context: DoctorContext) -> Findings:
     for resource in (AGENT, AI_GATEWAY):
-        missing = await _missing(context.kube, resource)
         advice = "install the agent runtime, or leave it so if agents are deployed without it"
-        name = _crd_name(resource)
-        yield warning(name, missing, advice) if missing else ok(name, f"serves {resource.api_version}")
+        yield await _kind(context.kube, resource, warning, advice)
+
+
+async def _kind(
+    kube: KubeClient, resource: Resource, lacks: Callable[[str, str, str], Finding], advice: str
+) -> Finding:
+    name, missing = _crd_name(resource), await _missing(kube, resource)
+    return lacks(name, missing, advice) if missing else ok(name, f"serves {resource.api_version}")
 
 
 def _crd_name(resource: Resource) -> str:

@@ -19,13 +19,7 @@ _DATASETS: dict[str, Object] = {
     "dataset.s3": {"s3": {"bucket": "bucket", "key": "key.json"}},
     "dataset.url": {"url": "http://example.com/dataset.json"},
 }
-_ANYTHING = {
-    "agentUrl": {"default": ""},
-    "bucket": {"default": ""},
-    "key": {"default": ""},
-    "datasetUrl": {"default": ""},
-    "maxFailedMetrics": {"default": ""},
-}
+_ANYTHING = {key: {"default": ""} for key in ("agentUrl", "bucket", "key", "datasetUrl", "maxFailedMetrics")}
 
 
 async def templates(context: DoctorContext) -> Findings:

@@ -145,7 +145,7 @@ class ClusterTestkube(SimulatedTestkube):
             except PhaseError as error:
                 lines.append(str(error))
                 status = "failed"
-                set_phase(execution, phase.name, "failed", exit_code=error.exit_code)
+                set_phase(execution, phase.name, "failed", exit_code=1)
             uploads = {path.lstrip("/") for path in phase.uploads}
             self.artifacts[execution["id"]] |= {path: pod.files[path] for path in uploads & pod.files.keys()}
         return status

@@ -79,7 +79,8 @@ def set_status(execution: Json, status: str) -> None:
         return
     result |= {"finishedAt": now, "predictedStatus": status}
     if result["startedAt"] != NOT_YET:
-        seconds = max(0.0, (_time(now) - _time(execution["scheduledAt"])).total_seconds())
+        took = datetime.fromisoformat(now) - datetime.fromisoformat(execution["scheduledAt"])
+        seconds = max(0.0, took.total_seconds())
         result |= dict.fromkeys(("duration", "totalDuration"), f"{seconds:.3f}".rstrip("0").rstrip(".") + "s")
         result |= dict.fromkeys(("durationMs", "totalDurationMs"), int(seconds * 1000))
     if "steps" in result:
@@ -114,7 +115,7 @@ def set_initialized(execution: Json) -> None:
         initialization |= {"queuedAt": now, "startedAt": now}
 
 
-def set_phase(execution: Json, name: str, status: str, *, error: str = "", exit_code: int = 0) -> None:
+def set_phase(execution: Json, name: str, status: str, *, exit_code: int = 0) -> None:
     """Move a phase on: to running, its first part runs; at its end, its command has this outcome.
 
     A command that failed has its artifacts uploaded all the same; a phase that is skipped has none of its parts run.
@@ -122,12 +123,10 @@ def set_phase(execution: Json, name: str, status: str, *, error: str = "", exit_
     phase = next(each for each in execution["signature"] if each.get("name") == name)
     steps = execution["result"]["steps"]
     command, *others = phase.get("children") or [phase]
-    failure: Json = {"errorMessage": error} if error else {}
-    if exit_code:
-        failure["exitCode"] = exit_code
     for ref in dict.fromkeys((phase["ref"], command["ref"])):
         _move(steps[ref], status)
-    steps[command["ref"]] |= failure
+    if exit_code:
+        steps[command["ref"]]["exitCode"] = exit_code
     if status != "running":
         for other in others:
             _move(steps[other["ref"]], "passed" if status == "failed" else status)
@@ -188,7 +187,3 @@ def _parts(signature: Sequence[Json]) -> Iterator[Json]:
     for each in signature:
         yield each
         yield from _parts(each.get("children", ()))
-
-
-def _time(value: str) -> datetime:
-    return datetime.fromisoformat(value)

@@ -24,11 +24,7 @@ _REPORT = "data/results/evaluation_report.html"
 
 
 class PhaseError(Exception):
-    """A phase failed, with this exit code; the message is in the log."""
-
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    """A phase failed; the message is in the log."""
 
 
 @dataclass

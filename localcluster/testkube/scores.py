@@ -10,9 +10,8 @@ from __future__ import annotations
 import html
 import json
 from hashlib import sha256
-from typing import Any, TypeAlias
 
-Json: TypeAlias = dict[str, Any]
+from localcluster.testkube.executions import Json
 
 SIMULATION = "This is a simulation of Testkube: no agent was asked and no model judged, and the scores are made up."
 _ANSWER = "Simulated answer"
