@@ -110,6 +110,8 @@ def _comma_separated(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+Words: TypeAlias = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+Paths: TypeAlias = Annotated[list[Path], NoDecode, BeforeValidator(_comma_separated)]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
@@ -257,10 +259,7 @@ class Api(ReconcilingSettings):
         Field(description="kubernetes: bearer tokens, and RBAC decides; none: everybody may do everything"),
     ] = "kubernetes"
     api_token_audiences: Annotated[
-        tuple[str, ...],
-        NoDecode,
-        BeforeValidator(_comma_separated),
-        Field(description="whom tokens must be for, one of these, separated by commas; else for the API server"),
+        Words, Field(description="whom tokens must be for, one of these, separated by commas; else for the API server")
     ] = ()
     api_tls_dir: Annotated[
         Annotated[Path, AfterValidator(_tls_dir)] | None,
@@ -297,9 +296,7 @@ class Api(ReconcilingSettings):
         DnsName, Field(description="name of the ValidatingWebhookConfiguration of which the api fills in caBundle")
     ] = WEBHOOK_CONFIGURATION
     webhook_hosts: Annotated[
-        tuple[str, ...],
-        NoDecode,
-        BeforeValidator(_comma_separated),
+        Words,
         Field(description="names or addresses by which the API server calls the webhook; else its Service's name"),
     ] = ()
     neighbour_check: Annotated[
@@ -330,25 +327,13 @@ class Render(GenerationSettings):
     Service's name. No object has a uid yet, so children name no owner. Problems go to standard error, one line each.
     """
 
-    files: CliPositionalArg[
-        Annotated[
-            list[Path],
-            NoDecode,
-            BeforeValidator(_comma_separated),
-            Field(description="files with Experiments; - is standard input"),
-        ]
-    ]
+    files: CliPositionalArg[Annotated[Paths, Field(description="files with Experiments; - is standard input")]]
     agent_url: Annotated[Url | None, Field(description="URL of the agent, instead of its Service's name")] = None
     otlp_endpoint: Annotated[
         Url | None, Field(description="OTLP endpoint of Experiments that name none, instead of none")
     ] = None
     templates: CliVariadicArg[
-        Annotated[
-            list[Path],
-            NoDecode,
-            BeforeValidator(_comma_separated),
-            Field(description="files with TestWorkflowTemplates, instead of those of deploy/testkube"),
-        ]
+        Annotated[Paths, Field(description="files with TestWorkflowTemplates, instead of those of deploy/testkube")]
     ] = []
 
 
@@ -387,12 +372,7 @@ class History(Asking):
 class PlanCommand(Asking):
     """Show what applying files of Experiments would change, and what would be wrong."""
 
-    file: Annotated[
-        list[Path],
-        NoDecode,
-        BeforeValidator(_comma_separated),
-        Field(description="file with Experiments; - is standard input; may be given again"),
-    ]
+    file: Annotated[Paths, Field(description="file with Experiments; - is standard input; may be given again")]
     markdown: Annotated[bool, Field(description="as Markdown, for a comment on a pull request")] = False
 
 

@@ -30,7 +30,10 @@ class Resource:
 
 CONFIG_MAP = Resource("v1", "ConfigMap", "configmaps")
 EVENT = Resource("v1", "Event", "events")
+NAMESPACE = Resource("v1", "Namespace", "namespaces")
 SECRET = Resource("v1", "Secret", "secrets")
+CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 TOKEN_REVIEW = Resource("authentication.k8s.io/v1", "TokenReview", "tokenreviews")
 ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews")
 LEASE = Resource("coordination.k8s.io/v1", "Lease", "leases")

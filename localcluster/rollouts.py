@@ -12,10 +12,9 @@ import structlog
 
 from kube.client import KubeClient
 from kube.errors import ConflictError, KubeError, NotFoundError
-from kube.objects import Object, ObjectRef, Resource, Source, ref_of
+from kube.objects import DEPLOYMENT, Object, ObjectRef, Source, ref_of
 from kube.reflector import Change, Reflector
 
-DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _UNDER_WAY = "ReplicaSetUpdated"
 FINISHED_ROLLOUT = "NewReplicaSetAvailable"
 

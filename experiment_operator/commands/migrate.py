@@ -34,9 +34,8 @@ from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Subject
 from kube.client import KubeClient
 from kube.errors import ConflictError, NotFoundError
-from kube.objects import CONFIG_MAP, FIELD_MANAGER, LEASE, Object, ObjectRef, Resource, ref_of
+from kube.objects import CONFIG_MAP, DEPLOYMENT, FIELD_MANAGER, LEASE, Object, ObjectRef, ref_of
 
-_DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _IMAGE = re.compile(r"(.*/)?testbench/operator([:@].*)?")
 _LEASE = "5612223f.agentic-layer.ai"
 _FIELD_MANAGER = "manager"
@@ -94,11 +93,11 @@ async def take_over(chosen: Migrate) -> int:
 
 async def _running_instances(kube: KubeClient) -> AsyncIterator[str]:
     """Name Deployments of the Go operator that have, or are to have, a pod, and its Lease while somebody renews it."""
-    for deployment in await kube.list(_DEPLOYMENT):
+    for deployment in await kube.list(DEPLOYMENT):
         containers = deployment["spec"]["template"]["spec"]["containers"]
         count = max(deployment["spec"].get("replicas", 1), deployment.get("status", {}).get("replicas", 0))
         if count and any(_IMAGE.fullmatch(container.get("image", "")) for container in containers):
-            ref = ref_of(_DEPLOYMENT, deployment)
+            ref = ref_of(DEPLOYMENT, deployment)
             command = f"kubectl scale -n {ref.namespace} deployment/{ref.name} --replicas=0"
             yield f"The Go operator runs: {ref} has {count} replica(s). Stop it: {command}"
     for lease in await kube.list(LEASE, field_selector=f"metadata.name={_LEASE}"):

@@ -6,7 +6,6 @@ The checks are in the modules beside this one, what they hand on is in `report`.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -15,9 +14,9 @@ from pydantic_settings import SettingsError
 from temporalio.service import RPCError
 
 from experiment_operator import logs, settings
+from experiment_operator.commands.output import Printer
 from experiment_operator.doctor import children, kubernetes, templates, temporal, testkube, webhook
 from experiment_operator.doctor.report import Check, DoctorContext, Finding, Verdict, fault, ok, unchecked
-from experiments import yaml as documents
 from experiments.models import sentences
 from kube.errors import KubeError
 from proxies.environment import ProxyError
@@ -69,8 +68,7 @@ async def _doctor(chosen: settings.Doctor) -> int:
     else:
         checks = [{"name": f.name, "verdict": str(f.verdict), "found": f.found, "advice": f.advice} for f in found]
         document = {"role": chosen.role, "faults": faults, "warnings": warnings, "checks": checks}
-        as_json = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-        print(as_json if chosen.output == "json" else documents.write([document]), end="")
+        Printer(chosen.output).document(document)
     return 1 if faults else 0
 
 

@@ -28,12 +28,10 @@ from experiments.resources import (
 )
 from kube.client import KubeClient
 from kube.errors import ForbiddenError, KubeError, NotFoundError, NotServedError
-from kube.objects import Object, ObjectRef, Resource
+from kube.objects import CRD, NAMESPACE, Object, ObjectRef, Resource
 
 _SELF_REVIEW = Resource("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews")
 _ACCESS_REVIEW = Resource("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews")
-_CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
-_NAMESPACE = Resource("v1", "Namespace", "namespaces")
 
 _APPLY_CRD = "experiment-operator crd | kubectl apply --server-side --force-conflicts -f -"
 _MAX_REVIEWS_AT_ONCE = 16
@@ -81,7 +79,7 @@ async def experiment_crd(context: DoctorContext) -> Findings:
     name = _crd_name(EXPERIMENT)
     live: Object | None
     try:
-        live = await context.kube.get(ObjectRef(_CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
+        live = await context.kube.get(ObjectRef(CRD, "", f"{EXPERIMENT.plural}.{GROUP}"))
     except NotFoundError:
         yield fault(name, "is not installed", _APPLY_CRD)
         return
@@ -109,7 +107,7 @@ async def testkube(context: DoctorContext) -> Findings:
         yield ok(name, "each Experiment's own")
         return
     try:
-        found = await context.kube.get(ObjectRef(_NAMESPACE, "", namespace))
+        found = await context.kube.get(ObjectRef(NAMESPACE, "", namespace))
     except NotFoundError:
         yield fault(name, f"{namespace} does not exist", "set TESTKUBE_NAMESPACE to where Testkube is installed")
     except ForbiddenError:

@@ -10,11 +10,10 @@ from experiment_operator.doctor.templates import namespaces
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
 from kube.errors import ForbiddenError
-from kube.objects import Object, Resource
+from kube.objects import DEPLOYMENT, Object
 from testkube.client import Info, TestkubeClient
 from testkube.errors import TestkubeError
 
-_DEPLOYMENT = Resource("apps/v1", "Deployment", "deployments")
 _CONTROL_PLANE, _API, _TRIGGERS = "Testkube control plane", "Testkube API", "TestTriggers"
 
 _CONNECTION = "TESTKUBE_PRO_"
@@ -27,7 +26,7 @@ async def control_plane(context: DoctorContext) -> Findings:
     """Look for agents that are connected to a control plane, and read custom resources only if they are told to."""
     for namespace in await namespaces(context.kube, context.chosen.options):
         try:
-            deployments = await context.kube.list(_DEPLOYMENT, namespace=namespace)
+            deployments = await context.kube.list(DEPLOYMENT, namespace=namespace)
         except ForbiddenError:
             yield unchecked(_CONTROL_PLANE, f"Deployments in {namespace} may not be listed")
             continue

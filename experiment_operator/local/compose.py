@@ -23,7 +23,7 @@ from experiment_operator.resources import SAMPLES, TEMPLATES
 from experiments.resources import AGENT, EXPERIMENT, TEST_WORKFLOW_TEMPLATE
 from kube.client import KubeClient
 from kube.errors import AlreadyExistsError, ConflictError, KubeError, NotServedError, UnavailableError
-from kube.objects import Object, Resource, ref_of
+from kube.objects import CRD, NAMESPACE, Object, Resource, ref_of
 from localcluster.certificates import Authority, signing_key, write_kubeconfig, write_private
 
 _CREDENTIALS = Path("/credentials")
@@ -34,8 +34,6 @@ _COMPOSE_FILE = Path("/docker-compose.yml")
 _SERVER = "https://apiserver:6443"
 _UID = 65532
 
-_CRD = Resource("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
-_NAMESPACE = Resource("v1", "Namespace", "namespaces")
 _TIMEOUT_SECONDS = 120.0
 _POLL_SECONDS = 0.2
 
@@ -63,13 +61,13 @@ async def install() -> None:
     async with await KubeClient.connect(_KUBECONFIG, role="install") as kube:
         definitions = [*_documents(Path(localcluster.__path__[0]) / "crds"), *_documents(Path(crds.__path__[0]))]
         for definition in definitions:
-            await _patiently(partial(_put, kube, _CRD, definition))
+            await _patiently(partial(_put, kube, CRD, definition))
         for definition in definitions:
             await _patiently(partial(kube.list, _resource(definition)))
-        await _create(kube, _NAMESPACE, _namespace("testkube"))
+        await _create(kube, NAMESPACE, _namespace("testkube"))
         for template in _documents(TEMPLATES):
             await _put(kube, TEST_WORKFLOW_TEMPLATE, _in_namespace(template, "testkube"))
-        if await _create(kube, _NAMESPACE, _namespace("sample-agents")):
+        if await _create(kube, NAMESPACE, _namespace("sample-agents")):
             for resource, file in ((AGENT, "agent.yaml"), (EXPERIMENT, "experiment-scenarios.yaml")):
                 for sample in _documents(SAMPLES / file):
                     await _create(kube, resource, _in_namespace(sample, "sample-agents"))

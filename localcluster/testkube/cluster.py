@@ -17,9 +17,9 @@ from experiments.resources import TEST_WORKFLOW, TEST_WORKFLOW_TEMPLATE
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
-from kube.objects import CONFIG_MAP, Object, ObjectRef, Source
+from kube.objects import CONFIG_MAP, DEPLOYMENT, Object, ObjectRef, Source
 from kube.reflector import Change
-from localcluster.rollouts import DEPLOYMENT, is_rolled_out
+from localcluster.rollouts import is_rolled_out
 from localcluster.testkube.api import SimulatedTestkube, workflow_json
 from localcluster.testkube.events import ENDED, QUEUED, STARTED, send_event
 from localcluster.testkube.executions import (

@@ -24,9 +24,8 @@ from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.caches import Caches
 from kube.client import KubeClient
 from kube.errors import KubeError
-from kube.objects import Object, ObjectRef
+from kube.objects import DEPLOYMENT, Object, ObjectRef
 from kube.reflector import Change
-from localcluster.rollouts import DEPLOYMENT
 from localcluster.testkube.executions import Json
 
 if TYPE_CHECKING:

@@ -16,10 +16,9 @@ from yarl import URL
 
 from experiments.resources import TEST_TRIGGER, TEST_WORKFLOW
 from kube.client import KubeClient
-from kube.objects import CONFIG_MAP, EVENT, Object, ObjectRef
+from kube.objects import CONFIG_MAP, DEPLOYMENT, EVENT, Object, ObjectRef
 from localcluster import LocalCluster
 from localcluster.processes import Process, on_free_ports
-from localcluster.rollouts import DEPLOYMENT
 from support.clusters import TEMPLATES
 from support.polling import until
 

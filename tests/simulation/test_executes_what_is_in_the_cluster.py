@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kube.objects import ObjectRef
-from localcluster.rollouts import DEPLOYMENT
+from kube.objects import DEPLOYMENT, ObjectRef
 from localcluster.testkube.cluster import ClusterTestkube
 from localcluster.testkube.scores import is_worse
 from support.polling import until
