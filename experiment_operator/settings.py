@@ -241,7 +241,7 @@ def _tls_dir(value: Path) -> Path:
     return value
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -308,7 +308,7 @@ class Api(ReconcilingSettings):
     @classmethod
     def _none_stays_on_this_machine(cls, value: str, info: ValidationInfo) -> str:
         host = info.data.get("api_host", "")
-        if value == "none" and not _is_loopback(host) and not info.data.get("insecure"):
+        if value == "none" and not is_loopback(host) and not info.data.get("insecure"):
             raise ValueError(
                 f"'none' would let everybody who reaches {host or 'this machine'} do everything: listen on 127.0.0.1, "
                 "or say --insecure"

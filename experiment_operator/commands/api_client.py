@@ -7,7 +7,6 @@ whose kubeconfig has a certificate instead of a token has to name a token.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from experiment_operator.commands.output import Printer
-from experiment_operator.settings import Asking
+from experiment_operator.settings import Asking, is_loopback
 from kube.credentials import login
 from kube.errors import KubeError
 from proxies.environment import ProxyError, proxy_for, through
@@ -138,12 +137,7 @@ def _transport(proxy: str | None, context: ssl.SSLContext | None) -> httpx.Async
 def _is_private(url: str) -> bool:
     """Tell whether nobody on the way reads along. A token is sent nowhere else."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return local or parts.scheme == "https"
+    return is_loopback(parts.hostname or "") or parts.scheme == "https"
 
 
 def _words(response: httpx.Response) -> str:

@@ -43,14 +43,12 @@ async def _ended_runs(path: str, limit: int, api: Remote) -> AsyncIterator[dict[
     """Yield the ended runs, oldest first, then each further one. Looks whenever the stream of events says anything."""
     told: set[str] = set()
 
-    async def fresh() -> list[dict[str, Any]]:
-        items = (await api.get(f"{path}/reconciliations", limit=max(limit, _PAGE) if told else limit))["items"]
-        return [run for run in reversed(items) if run["status"] != "Running" and run["runId"] not in told]
-
     async def look() -> AsyncIterator[dict[str, Any]]:
-        for run in await fresh():
-            told.add(run["runId"])
-            yield run
+        answer = await api.get(f"{path}/reconciliations", limit=max(limit, _PAGE) if told else limit)
+        for run in reversed(answer["items"]):
+            if run["status"] != "Running" and run["runId"] not in told:
+                told.add(run["runId"])
+                yield run
 
     async for run in look():
         yield run
