@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 class Rollouts:
     """Run it as one task. A rollout of any Deployment in the cluster takes `seconds`."""
 
-    def __init__(self, kube: KubeClient, seconds: float = 1.0) -> None:
+    def __init__(self, kube: KubeClient, seconds: float) -> None:
         self._kube = kube
         self._seconds = seconds
         self._pending: dict[ObjectRef, asyncio.Task[None]] = {}

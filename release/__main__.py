@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from localcluster.tools import tool
@@ -31,7 +30,7 @@ MANIFESTS = {
 _SBOM_TOOL = ROOT / ".venv-release" / "bin" / "cyclonedx-py"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Make all of it anew."""
     parser = argparse.ArgumentParser(prog="python -m release", description="Make what a release consists of.")
     parser.add_argument("--into", type=Path, default=ROOT / "dist", help="directory, which is emptied (default: dist)")
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--downloads", default=os.environ.get("DOWNLOADS", ""), help="where these files will be downloaded from"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     if found := carry.stale():
         print(f"error: run make carry first, for {', '.join(path.name for path in found)}", file=sys.stderr)
         return 1

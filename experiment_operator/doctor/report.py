@@ -46,7 +46,7 @@ def warning(name: str, found: str, advice: str = "") -> Finding:
     return Finding(name, Verdict.WARNING, found, advice)
 
 
-def fault(name: str, found: str, advice: str = "") -> Finding:
+def fault(name: str, found: str, advice: str) -> Finding:
     return Finding(name, Verdict.FAULT, found, advice)
 
 
