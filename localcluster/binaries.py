@@ -105,9 +105,14 @@ def _publish(unfinished: Path, cache: Path) -> None:
 
 def cache_directory(environ: Mapping[str, str]) -> Path:
     """Name where the pinned versions' binaries are kept for this platform; shared by all checkouts of this user."""
+    return cached(f"controlplane-{'-'.join(_platform())}", MODULE, environ)
+
+
+def cached(name: str, module: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Name where there is what is made from a Go module: another place as soon as the module pins other versions."""
     parent = environ.get("EXPERIMENT_OPERATOR_CACHE") or platformdirs.user_cache_dir("experiment-operator")
-    pins = (MODULE / "go.mod").read_bytes() + (MODULE / "go.sum").read_bytes()
-    return Path(parent).absolute() / f"controlplane-{'-'.join(_platform())}-{hashlib.sha256(pins).hexdigest()[:12]}"
+    pins = (module / "go.mod").read_bytes() + (module / "go.sum").read_bytes()
+    return Path(parent).absolute() / f"{name}-{hashlib.sha256(pins).hexdigest()[:12]}"
 
 
 def pinned_versions() -> dict[str, str]:

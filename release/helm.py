@@ -6,7 +6,6 @@ the cache, Go's build cache and its module cache are written.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -14,7 +13,8 @@ import sys
 from pathlib import Path
 
 import filelock
-import platformdirs
+
+from localcluster.binaries import cached
 
 _MODULE = Path(__file__).with_name("gomodule")
 _PACKAGE = "helm.sh/helm/v4/cmd/helm"
@@ -23,7 +23,7 @@ MISSING = "HELM IS MISSING: the chart is NOT TRIED (`make helm` builds it once, 
 
 def find() -> Path | None:
     """Find the helm that was built here, or else that of PATH; None where there is neither."""
-    built = _built()
+    built = cached("helm", _MODULE)
     if built.exists():
         return built
     return Path(found) if (found := shutil.which("helm")) else None
@@ -36,7 +36,7 @@ def ensure() -> Path:
     go = shutil.which("go")
     if not go:
         raise RuntimeError("helm is needed, and there is no Go to build it with: install helm or Go 1.26")
-    built = _built()
+    built = cached("helm", _MODULE)
     built.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{built}.lock"):
         if not built.exists():
@@ -52,13 +52,6 @@ def _build(go: str, built: Path) -> None:
     if subprocess.run(command, cwd=_MODULE, env=environ, check=False).returncode:
         raise RuntimeError("helm cannot be built: Go says why above")
     unfinished.replace(built)
-
-
-def _built() -> Path:
-    """Name where the pinned version is kept for this platform."""
-    parent = os.environ.get("EXPERIMENT_OPERATOR_CACHE") or platformdirs.user_cache_dir("experiment-operator")
-    pins = (_MODULE / "go.mod").read_bytes() + (_MODULE / "go.sum").read_bytes()
-    return Path(parent).absolute() / f"helm-{hashlib.sha256(pins).hexdigest()[:12]}"
 
 
 def main() -> int:
