@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import takewhile
@@ -51,6 +51,7 @@ from testkube.stopping import stop_executions
 from worker.events import EventRecorder
 from worker.failures import as_application_error, stale
 from worker.reader import SnapshotReader
+from worker.workflow import STALE
 from worker.writes import Writer
 
 log = structlog.get_logger(__name__)
@@ -131,8 +132,11 @@ class Activities:
             progress.changes += [change] if change else []
         if request.report:
             report = replace(request.report, changes=request.report.changes + progress.changes)
-            with suppress(ApplicationError):  # a step of its own tries it again
+            try:
                 progress.reported = await self.write_status(report)
+            except ApplicationError as error:  # a step of its own tries it again, but over an edit it may not go
+                if error.type == STALE:
+                    progress.failure = Blocker(STALE, error.message)
         return progress
 
     def _step(self, step: Step) -> Callable[[ActionRequest], Awaitable[str]]:

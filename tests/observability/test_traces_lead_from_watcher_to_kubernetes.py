@@ -14,7 +14,7 @@ _EXPECTED = {
     f"{_START} > RunWorkflow:ReconcileExperiment",
     f"{_START} > StartActivity:take_snapshot > RunActivity:take_snapshot",
     f"{_START} > StartActivity:carry_out > RunActivity:carry_out > create testworkflows",
-    f"{_START} > StartActivity:write_status > RunActivity:write_status > patch experiments/status",
+    f"{_START} > StartActivity:carry_out > RunActivity:carry_out > patch experiments/status",
     f"{_START} > CompleteWorkflow:ReconcileExperiment",
 }
 
