@@ -23,6 +23,7 @@ import structlog
 
 from experiments.contract import Target, Urgency, WakeSignal
 from experiments.drift import is_outdated
+from experiments.models import ExperimentStatus
 from experiments.names import CHILD_SUFFIXES
 from experiments.plan import Plan, plan
 from experiments.reasons import reasons
@@ -51,11 +52,13 @@ _MAX_TIMEOUT = 600.0
 class Dispatched:
     """What was last started for an Experiment that has not been seen settled since.
 
-    `due` is when (in the loop's time) it is looked at again although nothing new has happened.
+    `due` is when (in the loop's time) it is looked at again although nothing new has happened. `before` is what the
+    status said then: a run that has waited may have reported before it was woken.
     """
 
     cause: tuple[object, ...]
     run_id: str
+    before: ExperimentStatus
     attempt: int
     due: float
     reported: bool = False
@@ -135,8 +138,9 @@ class Dispatcher:
 
     def _is_due(self, last: Dispatched, found: Plan) -> bool:
         """Give the run in question the time to finish, and once it has reported, the caches the time to catch up."""
-        run = found.snapshot.subject.status.last_reconciliation
-        if not last.reported and run is not None and run.run_id == last.run_id:
+        status = found.snapshot.subject.status
+        run = status.last_reconciliation
+        if not last.reported and run is not None and run.run_id == last.run_id and status != last.before:
             last.reported = True
             self._leave_window(found.snapshot.subject.ref)
             last.due = min(last.due, _now() + min(_CATCH_UP_TIMEOUT * 4**last.attempt, _MAX_TIMEOUT))
@@ -161,7 +165,7 @@ class Dispatcher:
             run_id = await self._ask_for_run(found, repairs)
         elif attempt == 0:
             return  # the caches are behind, and will hear of what the API server has told already
-        self._unsettled[ref] = Dispatched(cause, run_id, attempt, _now() + due)
+        self._unsettled[ref] = Dispatched(cause, run_id, subject.status, attempt, _now() + due)
         self._queue.add_after(ref, due)
 
     async def _ask_for_run(self, found: Plan, repairs: int) -> str:
