@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -60,137 +60,111 @@ class ProblemDetails(Part):
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a programming error
-    """`str(refusal)` is the sentence for the caller."""
+    """`str(refusal)` is the sentence for the caller. `code` is what `type` ends in."""
 
     code: ClassVar[str]
-    """What `type` ends in: the name of the class, unless that is already somebody else's."""
     status: ClassVar[int]
     title: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
 
-    def __init_subclass__(cls, code: str = "") -> None:
-        cls.code = code or cls.__name__
+    def __init_subclass__(cls, *, status: int | None = None, title: str = "", code: str = "") -> None:
+        """Give it the status, unless it has that of its parent, and the code: its name, unless that is taken."""
+        cls.status, cls.title, cls.code = status or cls.status, title, code or cls.__name__
 
     def __init__(self, detail: str, errors: Sequence[str] = ()) -> None:
         super().__init__(detail)
         self.errors = list(errors)
 
-    @property
-    def type(self) -> str:
-        """A tag URI (RFC 4151): a name that never changes and leads nowhere."""
-        return f"tag:{GROUP},2026:{self.code}"
+    def problem(self, instance: str) -> ProblemDetails:
+        """Put it as a problem. Its type is a tag URI (RFC 4151): a name that never changes and leads nowhere."""
+        return ProblemDetails(
+            type=f"tag:{GROUP},2026:{self.code}",
+            title=self.title,
+            status=self.status,
+            detail=str(self),
+            instance=instance,
+            errors=self.errors,
+        )
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(Refusal, status=401, title="Unauthenticated"):
     """There is no token, or one that the API server does not accept."""
 
-    status = 401
-    title = "Unauthenticated"
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
-class NotAllowed(Refusal):
+class NotAllowed(Refusal, status=403, title="Not allowed"):
     """The caller may not do this in that namespace."""
 
-    status = 403
-    title = "Not allowed"
 
-
-class NoSuchResource(Refusal, code="NotFound"):
+class NoSuchResource(Refusal, status=404, title="Not found", code="NotFound"):
     """There is neither such an Experiment nor a history of one; or no such run, execution or artifact."""
 
-    status = 404
-    title = "Not found"
 
-
-class AlreadyFinished(Refusal):
+class AlreadyFinished(Refusal, status=409, title="Finished already"):
     """The execution has ended, so it cannot be aborted."""
 
-    status = 409
-    title = "Finished already"
 
-
-class ArtifactTooLarge(Refusal):
+class ArtifactTooLarge(Refusal, status=409, title="Too large to be passed on"):
     """The artifact has more than 64 MiB; Testkube itself can be asked for it."""
 
-    status = 409
-    title = "Too large to be passed on"
 
-
-class ExperimentNotReady(Refusal):
+class ExperimentNotReady(Refusal, status=409, title="The Experiment is not ready"):
     """The Experiment is not Ready, suspended or being deleted, so nothing is executed; `detail` says why."""
 
-    status = 409
-    title = "The Experiment is not ready"
 
-
-class NotGenerated(Refusal):
+class NotGenerated(Refusal, status=409, title="Not to be generated"):
     """Something is in the way of generating the objects; `errors` say what."""
 
-    status = 409
-    title = "Not to be generated"
 
-
-class TooLarge(Refusal):
+class TooLarge(Refusal, status=413, title="Too large"):
     """The body has more than 3 MiB or, where no Experiment is sent, more than 64 KiB."""
 
-    status = 413
-    title = "Too large"
 
-
-class InvalidRequest(Refusal):
+class InvalidRequest(Refusal, status=422, title="The request is not understood"):
     """A parameter or the body is not what it has to be; `errors` name each mistake."""
 
-    status = 422
-    title = "The request is not understood"
+    @classmethod
+    def naming(cls, mistakes: Sequence[str]) -> Self:
+        """Put mistakes, none of which ends in a full stop, into one sentence."""
+        return cls(f"{'; '.join(mistakes)}.", mistakes)
+
+    @classmethod
+    def by_parameters(cls, error: RequestValidationError) -> Self:
+        """Name the parameters, and parts of the body, that FastAPI does not take."""
+        return cls.naming([f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()])
 
 
-class TestkubeNotConfigured(Refusal):
+class TestkubeNotConfigured(Refusal, status=501, title="Testkube is not configured"):
     """The service was not told where Testkube's API is (TESTKUBE_API_URL)."""
 
-    status = 501
-    title = "Testkube is not configured"
 
-
-class ServiceUnavailable(Refusal):
-    status = 503
+class ServiceUnavailable(Refusal, status=503):
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": str(_RETRY_AFTER_SECONDS)}
 
 
-class AccessUnknown(ServiceUnavailable):
+class AccessUnknown(ServiceUnavailable, title="Kubernetes does not say who may do this"):
     """The API server does not say who may do this."""
 
-    title = "Kubernetes does not say who may do this"
 
-
-class CachesNotFilled(ServiceUnavailable):
+class CachesNotFilled(ServiceUnavailable, title="The Experiments are not known yet"):
     """The process has just started and has not listed the Experiments."""
 
-    title = "The Experiments are not known yet"
 
-
-class ExecutionNotStarted(ServiceUnavailable):
+class ExecutionNotStarted(ServiceUnavailable, title="The execution is not started"):
     """Testkube has not started the execution yet; to ask again with the same Idempotency-Key starts none twice."""
 
-    title = "The execution is not started"
 
-
-class NotReady(ServiceUnavailable):
+class NotReady(ServiceUnavailable, title="Not ready"):
     """Something that the process needs is missing: `/readyz` only."""
 
-    title = "Not ready"
 
-
-class TemporalUnavailable(ServiceUnavailable):
+class TemporalUnavailable(ServiceUnavailable, title="Temporal does not answer"):
     """Temporal does not answer within 5 s; Experiments can still be read."""
 
-    title = "Temporal does not answer"
 
-
-class TestkubeUnavailable(ServiceUnavailable):
+class TestkubeUnavailable(ServiceUnavailable, title="Testkube does not answer"):
     """Testkube does not answer within 5 s, or not as it should; what Temporal keeps can still be read."""
-
-    title = "Testkube does not answer"
 
 
 _EXAMPLES: dict[int, Refusal] = {
@@ -230,14 +204,7 @@ def documented(*statuses: int | Refusal) -> dict[int | str, dict[str, Any]]:
 
 
 def _response(example: Refusal) -> dict[str, Any]:
-    problem = ProblemDetails(
-        type=example.type,
-        title=example.title,
-        status=example.status,
-        detail=str(example),
-        instance="/api/v1/namespaces/default/experiments/weather",
-        errors=example.errors,
-    )
+    problem = example.problem("/api/v1/namespaces/default/experiments/weather")
     schema = {"$ref": f"#/components/schemas/{PROBLEM}"}
     response: dict[str, Any] = {
         "description": HTTPStatus(example.status).phrase,
@@ -253,13 +220,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Refusal)
     async def refused(request: Request, error: Refusal) -> JSONResponse:
-        problem = _problem(request, error.status, str(error), title=error.title, kind=error.type, errors=error.errors)
-        return _answer(problem, error.headers)
+        return _answer(error.problem(request.url.path), error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        return await refused(request, InvalidRequest(f"{'; '.join(errors)}.", errors))
+        return await refused(request, InvalidRequest.by_parameters(error))
 
     @app.exception_handler(HTTPException)
     async def routing(request: Request, error: HTTPException) -> JSONResponse:
@@ -278,23 +243,15 @@ def install(app: FastAPI) -> None:
         return _answer(_problem(request, 500, "A defect of this service; its log has the details."))
 
 
-def _problem(
-    request: Request,
-    status: int,
-    detail: str,
-    *,
-    title: str = "",
-    kind: str = "about:blank",
-    errors: Sequence[str] = (),
-) -> ProblemDetails:
-    """Fill in a problem; without `title` and `kind` one that says no more than its HTTP status (RFC 9457, 4.2.1)."""
+def _problem(request: Request, status: int, detail: str) -> ProblemDetails:
+    """Make one that says no more than its HTTP status (RFC 9457, 4.2.1)."""
     return ProblemDetails(
-        type=kind,
-        title=title or HTTPStatus(status).phrase,
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         instance=request.url.path,
-        errors=list(errors),
+        errors=[],
     )
 
 

@@ -232,8 +232,7 @@ def _read(kind: type[_Q], given: dict[str, Any]) -> _Q:
     try:
         return kind.model_validate(given)
     except ValidationError as error:
-        lines = [f"query.{line}" for line in sentences(error)]
-        raise InvalidRequest("; ".join(lines) + ".", lines) from None
+        raise InvalidRequest.naming([f"query.{line}" for line in sentences(error)]) from None
 
 
 def _search(query: ListQuery, cursor: str) -> str:

@@ -58,8 +58,7 @@ class PageRoute(APIRoute):
             except Refusal as refusal:
                 response = _refused(request, refusal)
             except RequestValidationError as error:
-                errors = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-                response = _refused(request, InvalidRequest("; ".join(errors) + "."))
+                response = _refused(request, InvalidRequest.by_parameters(error))
             response.headers.update(_HEADERS)
             return response
 

@@ -133,12 +133,11 @@ def _posted(body: bytes) -> tuple[Object, Metadata]:
     if not problems:
         problems = _wrong_kind(found[0].content)
     if problems:
-        raise InvalidRequest("; ".join(problems) + ".", problems)
+        raise InvalidRequest.naming(problems)
     try:
         return found[0].content, Metadata.model_validate(found[0].content.get("metadata"))
     except ValidationError as error:
-        lines = [f"metadata.{line}" for line in sentences(error)]
-        raise InvalidRequest("; ".join(lines) + ".", lines) from None
+        raise InvalidRequest.naming([f"metadata.{line}" for line in sentences(error)]) from None
 
 
 def _wrong_kind(content: Any) -> list[str]:
