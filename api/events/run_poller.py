@@ -35,10 +35,10 @@ class RunPoller:
             f"{query_all()} AND (StartTime >= '{when}' OR CloseTime >= '{when}')", _MAX_RUNS
         )
         new = await self._read([run for run in found if self._is_new(run)])
-        self._ended = {run.run_id: _has_ended(run) or self._ended.get(run.run_id, False) for run in found}
+        self._ended = {run.run_id: bool(run.close_time) or self._ended.get(run.run_id, False) for run in found}
         # Visibility may know later than the server that a run has ended.
         self._ended |= {run.run_id: run.status != "Running" for run in new}
-        self._since = max([self._since, *(_touched_at(run) - _OVERLAP for run in found)])
+        self._since = max([self._since, *((run.close_time or run.start_time) - _OVERLAP for run in found)])
         return sorted(new, key=lambda run: run.close_time or run.start_time), len(found) < _MAX_RUNS
 
     async def _read(self, new: list[WorkflowExecution]) -> list[Reconciliation]:
@@ -48,12 +48,4 @@ class RunPoller:
 
     def _is_new(self, run: WorkflowExecution) -> bool:
         told = self._ended.get(run.run_id)
-        return told is None or (not told and _has_ended(run))
-
-
-def _has_ended(run: WorkflowExecution) -> bool:
-    return run.close_time is not None
-
-
-def _touched_at(run: WorkflowExecution) -> datetime:
-    return run.close_time or run.start_time
+        return told is None or (not told and run.close_time is not None)

@@ -7,22 +7,16 @@ by up to a second or so.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter
-from temporalio.client import (
-    Client,
-    WorkflowExecution,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowHistoryEventFilterType,
-)
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowExecution, WorkflowFailureError, WorkflowHistoryEventFilterType
 
 from api.executions.stretches import Key, window
 from api.reconciliations.close_event import decode
-from api.reconciliations.visibility import begun_within, temporal_call
+from api.reconciliations.visibility import begun_within, temporal_call, unless_forgotten
 from experiments.contract import Target
 from experiments.executions import (
     FOLLOW_EXECUTION,
@@ -71,8 +65,7 @@ class Followers:
 
     async def exist(self, namespace: str, name: str) -> bool:
         """Tell whether an execution of any Experiment that has or had this name was followed."""
-        async with temporal_call():
-            return bool((await self._client.count_workflows(query_by_name(namespace, name))).count)
+        return bool(await self.count(query_by_name(namespace, name)))
 
     async def count(self, query: str) -> int:
         """Count the runs that visibility has for `query`."""
@@ -116,9 +109,8 @@ class Followers:
         if follower.is_open:
             return None
         async with temporal_call():
-            history = await self._handle(follower).fetch_history(
-                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT
-            )
+            handle = self._client.get_workflow_handle(follower.workflow_id, run_id=follower.run_id)
+            history = await handle.fetch_history(event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT)
         event = history.events[-1]
         completed = event.workflow_execution_completed_event_attributes.result
         failed = event.workflow_execution_failed_event_attributes.failure.application_failure_info.details
@@ -127,37 +119,23 @@ class Followers:
     async def was_requested(self, wish: StartRequest) -> bool:
         """Tell whether an execution was asked for with this key before."""
         async with temporal_call():
-            try:
+            with unless_forgotten():
                 await self._client.get_workflow_handle(wish.workflow_id).describe()
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return False
-                raise
-        return True
+                return True
+        return False
 
     async def wait_closed(self, target: Target, execution: str) -> None:
         """Return when the execution was followed to its end, however long that takes, or nobody follows it."""
         handle = self._client.get_workflow_handle(followed_workflow_id(target, execution))
         async with temporal_call(limited=False):
-            try:
+            with suppress(WorkflowFailureError), unless_forgotten():  # it fails where the verdict is not Passed
                 await handle.result()
-            except WorkflowFailureError:
-                pass  # the verdict is not Passed
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-
-    def _handle(self, follower: Follower) -> WorkflowHandle[object, object]:
-        return self._client.get_workflow_handle(follower.workflow_id, run_id=follower.run_id)
 
     async def _describe(self, target: Target, execution: str) -> Follower | None:
-        try:
+        with unless_forgotten():
             handle = self._client.get_workflow_handle(followed_workflow_id(target, execution))
             return await _follower(await handle.describe())
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        return None
 
     async def _search(self, query: str, execution: str) -> Target | None:
         async for run in self._client.list_workflows(query, limit=_MAX_SEARCHED):
@@ -182,11 +160,7 @@ class FollowerList:
         That is None where it is all since `since`. Some of the list may have begun out of these limits.
         """
         end = min(before[0], datetime.now(UTC) + _MAX_SKEW)
-
-        async def count(start: datetime) -> int:
-            return await self._followers.count(f"{self._query} AND {begun_within(start, end)}")
-
-        start = await window(count, end, since, size)
+        start = await window(self._followers.count, self._query, end, since, size)
         await self._read((start or since) - _MAX_SKEW, end + _MAX_LAG)
         return list(self._known.values()), start
 

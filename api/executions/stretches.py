@@ -14,6 +14,7 @@ from typing import Annotated, Generic, TypeAlias, TypeVar
 from pydantic import TypeAdapter
 
 from api.reconciliations.pages import Time
+from api.reconciliations.visibility import begun_within
 
 T = TypeVar("T")
 
@@ -50,16 +51,16 @@ def merged(stretches: Iterable[Stretch[T]]) -> Stretch[T]:
 
 
 async def window(
-    count: Callable[[datetime], Awaitable[int]], end: datetime, since: datetime, size: int
+    count: Callable[[str], Awaitable[int]], query: str, end: datetime, since: datetime, size: int
 ) -> datetime | None:
-    """Find the time since which, before `end`, there are `size` and not many more. None where all since `since` do.
+    """Find the time since which, before `end`, `query` has `size` and not many more. None where all since `since` do.
 
-    `count` says how many there are from some time on. It is cheap, where a list in this order is not to be had.
+    `count` says how many a query for visibility has. It is cheap, where a list in this order is not to be had.
     """
-    total = await count(since)
+    total = await count(f"{query} AND {begun_within(since, end)}")
     span = _FIRST_WINDOW
     while total > max(_FEW, size) and end - span > since:
-        if await count(end - span) >= size:
+        if await count(f"{query} AND {begun_within(end - span, end)}") >= size:
             return end - span
         span *= _GROWTH
     return None

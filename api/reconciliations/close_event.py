@@ -6,7 +6,6 @@ left out, never an error.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias, TypeVar
@@ -19,6 +18,7 @@ from temporalio.converter import PayloadConverter
 from experiments.contract import Result, RunState
 
 _T = TypeVar("_T")
+_UNREADABLE = Result(outcome="", message="", generation=0, reasons=[], changes=[])
 
 Closed: TypeAlias = Literal["Completed", "Failed", "Canceled", "Terminated", "TimedOut", "ContinuedAsNew"]
 
@@ -37,53 +37,32 @@ class CloseEvent:
 
 def read_close_event(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent | None:
     """Read the last event of a run. None where that is not its end."""
-    reader = _READERS.get(event.WhichOneof("attributes") or "")
-    return reader(event, converter) if reader else None
-
-
-def _completed(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
-    result = decode(event.workflow_execution_completed_event_attributes.result, Result, converter) or _UNREADABLE
-    outcome = result.outcome or "Completed"
-    return CloseEvent("Completed", outcome, result.message, time_of(event.event_time), result.reasons, result.changes)
-
-
-def _failed(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
-    failure = event.workflow_execution_failed_event_attributes.failure
-    info = failure.application_failure_info
-    result = decode(info.details, Result, converter) or _UNREADABLE
-    outcome = info.type or "Failed"
-    return CloseEvent("Failed", outcome, failure.message, time_of(event.event_time), result.reasons, result.changes)
-
-
-def _continued(event: HistoryEvent, converter: PayloadConverter) -> CloseEvent:
-    carried = decode(event.workflow_execution_continued_as_new_event_attributes.input, RunState, converter)
-    reasons, changes = (carried.reasons, carried.changes) if carried else ([], [])
-    message = "It waited so long that it went on as a new run."
-    return CloseEvent("ContinuedAsNew", "ContinuedAsNew", message, time_of(event.event_time), reasons, changes)
-
-
-def _terminated(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
-    reason = event.workflow_execution_terminated_event_attributes.reason
-    return CloseEvent("Terminated", "Terminated", reason or "Somebody terminated it.", time_of(event.event_time))
-
-
-def _canceled(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
-    return CloseEvent("Canceled", "Canceled", "Somebody cancelled it.", time_of(event.event_time))
-
-
-def _timed_out(event: HistoryEvent, _: PayloadConverter) -> CloseEvent:
-    return CloseEvent("TimedOut", "TimedOut", "It did not end in the time it was given.", time_of(event.event_time))
-
-
-_UNREADABLE = Result(outcome="", message="", generation=0, reasons=[], changes=[])
-_READERS: dict[str, Callable[[HistoryEvent, PayloadConverter], CloseEvent]] = {
-    "workflow_execution_completed_event_attributes": _completed,
-    "workflow_execution_failed_event_attributes": _failed,
-    "workflow_execution_continued_as_new_event_attributes": _continued,
-    "workflow_execution_terminated_event_attributes": _terminated,
-    "workflow_execution_canceled_event_attributes": _canceled,
-    "workflow_execution_timed_out_event_attributes": _timed_out,
-}
+    time = time_of(event.event_time)
+    ended = None
+    match event.WhichOneof("attributes"):
+        case "workflow_execution_completed_event_attributes":
+            completed = event.workflow_execution_completed_event_attributes
+            result = decode(completed.result, Result, converter) or _UNREADABLE
+            outcome = result.outcome or "Completed"
+            ended = CloseEvent("Completed", outcome, result.message, time, result.reasons, result.changes)
+        case "workflow_execution_failed_event_attributes":
+            failure = event.workflow_execution_failed_event_attributes.failure
+            info = failure.application_failure_info
+            result = decode(info.details, Result, converter) or _UNREADABLE
+            ended = CloseEvent("Failed", info.type or "Failed", failure.message, time, result.reasons, result.changes)
+        case "workflow_execution_continued_as_new_event_attributes":
+            carried = decode(event.workflow_execution_continued_as_new_event_attributes.input, RunState, converter)
+            reasons, changes = (carried.reasons, carried.changes) if carried else ([], [])
+            message = "It waited so long that it went on as a new run."
+            ended = CloseEvent("ContinuedAsNew", "ContinuedAsNew", message, time, reasons, changes)
+        case "workflow_execution_terminated_event_attributes":
+            message = event.workflow_execution_terminated_event_attributes.reason or "Somebody terminated it."
+            ended = CloseEvent("Terminated", "Terminated", message, time)
+        case "workflow_execution_canceled_event_attributes":
+            ended = CloseEvent("Canceled", "Canceled", "Somebody cancelled it.", time)
+        case "workflow_execution_timed_out_event_attributes":
+            ended = CloseEvent("TimedOut", "TimedOut", "It did not end in the time it was given.", time)
+    return ended
 
 
 def decode(payloads: Payloads, hint: type[_T], converter: PayloadConverter) -> _T | None:

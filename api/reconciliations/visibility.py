@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import cast
@@ -138,12 +138,9 @@ class Runs:
             ended = CloseEvent(status, note.outcome, note.message, run.close_time, note.reasons, note.changes)
             return self._reconciliation(run, note.reasons, ended)
         async with gate:
-            try:
+            with unless_forgotten():  # since the list was made
                 return self._reconciliation(run, note.reasons, await self._ending(run))
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return None  # forgotten since the list was made
-                raise
+        return None
 
     async def _ending(self, run: WorkflowExecution) -> CloseEvent | None:
         handle = self._handle(run.id, run.run_id)
@@ -162,12 +159,9 @@ class Runs:
         return await self._describe(listed[0].id, run_id) if listed else None
 
     async def _describe(self, workflow_id: str, run_id: str) -> WorkflowExecutionDescription | None:
-        try:
-            return await self._client.get_workflow_handle(workflow_id, run_id=run_id).describe()
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
+        with unless_forgotten():
+            return await self._handle(workflow_id, run_id).describe()
+        return None
 
     def _reconciliation(self, run: WorkflowExecution, reasons: list[str], ended: CloseEvent | None) -> Reconciliation:
         target = Target.from_workflow_id(run.id) or _NOBODY
@@ -278,6 +272,16 @@ async def temporal_call(*, limited: bool = True) -> AsyncIterator[None]:
         raise _unavailable(error, f"nothing within {_TIMEOUT_SECONDS} s") from error
     except RuntimeError as error:  # what a client raises that connects lazily, and could not yet
         raise _unavailable(error, "no connection") from error
+
+
+@contextmanager
+def unless_forgotten() -> Iterator[None]:
+    """Leave where Temporal does not have what it is asked about, or not any more."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
 
 
 def _unavailable(error: Exception, why: str) -> TemporalUnavailable:

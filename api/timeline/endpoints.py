@@ -18,7 +18,7 @@ from api.executions.stretches import Key, Stretch, at, merged, window
 from api.http.path import Name, Namespace
 from api.http.problems import documented
 from api.reconciliations.schemas import Reconciliation
-from api.reconciliations.visibility import Runs, begun_within, query_by_name
+from api.reconciliations.visibility import begun_within, query_by_name
 from api.timeline.schemas import TimelineItem, TimelinePage
 
 router = APIRouter(prefix="/api/v1", tags=["Timeline"])
@@ -38,16 +38,15 @@ _MOMENT = timedelta(microseconds=1)
 async def get_timeline(
     namespace: Namespace, name: Name, query: Annotated[TimeQuery, Query()], state: State
 ) -> TimelinePage:
-    timeline = _Timeline(state.runs, Sources.of(state, namespace, name))
-    items, next_cursor = await page(timeline.stretch, query, f"{timeline.sources.subject.path} timeline")
-    if not items and not next_cursor and not timeline.sources.refusals:
+    sources = Sources.of(state, namespace, name)
+    items, next_cursor = await page(_Timeline(sources).stretch, query, f"{sources.subject.path} timeline")
+    if not items and not next_cursor and not sources.refusals:
         require_experiment(state.caches, namespace, name)
-    return TimelinePage(items=items, next_cursor=next_cursor, unavailable=timeline.sources.unavailable)
+    return TimelinePage(items=items, next_cursor=next_cursor, unavailable=sources.unavailable)
 
 
 @dataclass(slots=True)
 class _Timeline:
-    runs: Runs
     sources: Sources
 
     async def stretch(self, before: Key, since: datetime, size: int) -> Stretch[TimelineItem]:
@@ -63,27 +62,21 @@ class _Timeline:
         return Stretch(items, found.reached)
 
     async def _reconciliations(self, before: Key, since: datetime, size: int) -> Stretch[TimelineItem]:
-        query, end = query_by_name(self.sources.subject.namespace, self.sources.subject.name), before[0] + _MOMENT
-
-        async def count(start: datetime) -> int:
-            return await self.runs.count(f"{query} AND {begun_within(start, end)}")
-
-        start = await window(count, min(end, datetime.now(UTC)), since, size)
-        listed = await self.runs.all(f"{query} AND {begun_within(start or since, end)}")
-        keyed = sorted(((_key(run), run) for run in listed), key=lambda each: each[0], reverse=True)
-        found = [(key, run) for key, run in keyed if key < before]
+        runs, subject = self.sources.runs, self.sources.subject
+        query, end = query_by_name(subject.namespace, subject.name), before[0] + _MOMENT
+        start = await window(runs.count, query, min(end, datetime.now(UTC)), since, size)
+        listed = await runs.all(f"{query} AND {begun_within(start or since, end)}")
+        found = {_key(run): run for run in listed if _key(run) < before}
+        newest = sorted(found, reverse=True)
         # Each may have to be read: no more than are wanted.
-        wanted = dict(found[:size])
-        read = await self.runs.read(wanted.values())
-        items = [((run.start_time, 0, run.run_id), _item(run)) for run in read]
-        if len(found) > size:
-            return Stretch(items, found[size - 1][0])
+        read = await runs.read(found[key] for key in newest[:size])
+        items = [
+            (_key(run), TimelineItem(kind="reconciliation", time=run.start_time, reconciliation=run)) for run in read
+        ]
+        if len(newest) > size:
+            return Stretch(items, newest[size - 1])
         return Stretch(items, at(start) if start else None)
 
 
-def _key(run: WorkflowExecution) -> Key:
+def _key(run: WorkflowExecution | Reconciliation) -> Key:
     return run.start_time, 0, run.run_id
-
-
-def _item(run: Reconciliation) -> TimelineItem:
-    return TimelineItem(kind="reconciliation", time=run.start_time, reconciliation=run)
