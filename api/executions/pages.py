@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from pydantic import ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from api.executions.schemas import Execution
 from api.executions.stretches import KEY, OLDEST, Key, Stretch, at
@@ -33,25 +32,20 @@ _MAX_CLOCK_SKEW = timedelta(days=1)
 class TimeQuery(Part):
     """The parameters of a list by time. Unknown ones are refused: one that is misspelt must not look like none."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
+    model_config = ConfigDict(populate_by_name=False, extra="forbid")
 
-    since: Annotated[Time | None, Field(description="What began then or later.", examples=["2026-11-01T00:00:00Z"])] = (
-        None
+    since: Time | None = Field(None, description="What began then or later.", examples=["2026-11-01T00:00:00Z"])
+    until: Time | None = Field(None, description="What began before.", examples=["2199-01-01T00:00:00Z"])
+    limit: int = Field(50, ge=1, le=200, description="How many at most.", examples=[20])
+    cursor: str | None = Field(
+        None, max_length=1000, pattern=CURSOR, description="`nextCursor` of the page before, with the same filters."
     )
-    until: Annotated[Time | None, Field(description="What began before.", examples=["2199-01-01T00:00:00Z"])] = None
-    limit: Annotated[int, Field(ge=1, le=200, description="How many at most.", examples=[20])] = 50
-    cursor: Annotated[
-        str | None,
-        Field(max_length=1000, pattern=CURSOR, description="`nextCursor` of the page before, with the same filters."),
-    ] = None
 
 
 class ExecutionQuery(TimeQuery):
-    verdict: Annotated[Verdict | None, Field(description="How the agent did.", examples=["Failed"])] = None
-    status: Annotated[
-        str | None, Field(pattern="^[a-z]{1,30}$", description="As Testkube calls it.", examples=["passed"])
-    ] = None
-    started_by: Annotated[Starter | None, Field(description="Who or what began it.", examples=["Trigger"])] = None
+    verdict: Verdict | None = Field(None, description="How the agent did.", examples=["Failed"])
+    status: str | None = Field(None, pattern="^[a-z]{1,30}$", description="As Testkube calls it.", examples=["passed"])
+    started_by: Starter | None = Field(None, description="Who or what began it.", examples=["Trigger"])
 
     def accepts(self, execution: Execution) -> bool:
         wanted = (self.verdict, self.status, self.started_by)

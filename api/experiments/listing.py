@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, WithJsonSchema
-from pydantic.alias_generators import to_camel
 
 from api.http import cursor
 from api.http.cursor import CURSOR
@@ -28,55 +27,44 @@ Sort = Literal["name", "-name", "age", "-age", "lastReconciliation", "-lastRecon
 class ListQuery(Part):
     """The parameters of a list. Unknown ones are refused: a filter that is misspelt must not look like no filter."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
+    model_config = ConfigDict(populate_by_name=False, extra="forbid")
 
-    label_selector: Annotated[
-        str, Field(max_length=1000, description="As in Kubernetes.", examples=["team=weather,stage in (dev, test)"])
-    ] = ""
-    ready: Annotated[
-        bool | None,
-        WithJsonSchema({"type": "boolean", "examples": [True]}),
-        Field(description="Whether the condition Ready is true."),
-    ] = None
+    label_selector: str = Field(
+        "", max_length=1000, description="As in Kubernetes.", examples=["team=weather,stage in (dev, test)"]
+    )
+    ready: Annotated[bool | None, WithJsonSchema({"type": "boolean", "examples": [True]})] = Field(
+        None, description="Whether the condition Ready is true."
+    )
     reason: Annotated[
         Reason | None,
         WithJsonSchema({"type": "string", "enum": list(Reason), "examples": [Reason.RECONCILED]}),
-        Field(description="The reason of any of its conditions."),
-    ] = None
+    ] = Field(None, description="The reason of any of its conditions.")
     verdict: Annotated[
         Verdict | None,
         WithJsonSchema({"type": "string", "enum": list(get_args(Verdict)), "examples": ["Failed"]}),
-        Field(description="How the agent did in the last execution, once that was judged."),
-    ] = None
-    agent: Annotated[
-        str,
-        Field(max_length=317, description="The Agent, by name or as `namespace/name`.", examples=["weather-agent"]),
-    ] = ""
-    q: Annotated[
-        str,
-        Field(
-            max_length=200,
-            description="Text in `namespace/name`, `agent` or the message of Ready, in upper or lower case.",
-            examples=["weather"],
-        ),
-    ] = ""
-    sort: Annotated[
-        Sort,
-        Field(
-            description="`name` is namespace and name, `age` the youngest first, `lastReconciliation` the longest ago "
-            "first and before it those that have had none. A `-` turns it round.",
-            examples=["-age"],
-        ),
-    ] = "name"
-    limit: Annotated[int, Field(ge=1, le=500, description="How many at most.", examples=[20])] = 100
-    cursor: Annotated[
-        str,
-        Field(
-            max_length=600,
-            pattern=CURSOR,
-            description="`nextCursor` of the page before, with the same filters and order.",
-        ),
-    ] = ""
+    ] = Field(None, description="How the agent did in the last execution, once that was judged.")
+    agent: str = Field(
+        "", max_length=317, description="The Agent, by name or as `namespace/name`.", examples=["weather-agent"]
+    )
+    q: str = Field(
+        "",
+        max_length=200,
+        description="Text in `namespace/name`, `agent` or the message of Ready, in upper or lower case.",
+        examples=["weather"],
+    )
+    sort: Sort = Field(
+        "name",
+        description="`name` is namespace and name, `age` the youngest first, `lastReconciliation` the longest ago "
+        "first and before it those that have had none. A `-` turns it round.",
+        examples=["-age"],
+    )
+    limit: int = Field(100, ge=1, le=500, description="How many at most.", examples=[20])
+    cursor: str = Field(
+        "",
+        max_length=600,
+        pattern=CURSOR,
+        description="`nextCursor` of the page before, with the same filters and order.",
+    )
 
 
 def find(objects: Iterable[Object], query: ListQuery) -> list[Object]:

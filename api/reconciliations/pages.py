@@ -16,7 +16,6 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic.alias_generators import to_camel
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from api.http import cursor
@@ -71,30 +70,21 @@ ServerTime = Annotated[
 class RunFilter(Part):
     """The parameters of a list. Unknown ones are refused: a filter that is misspelt must not look like no filter."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=False, extra="forbid")
+    model_config = ConfigDict(populate_by_name=False, extra="forbid")
 
-    outcome: Annotated[
-        OutcomeParameter | None, Field(description="A `status` or an `outcome`.", examples=["Reconciled"])
-    ] = None
-    reason: Annotated[
-        str,
-        Field(
-            max_length=100,
-            description="Text in one of the first ten `reasons`, in upper or lower case.",
-            examples=["TestTrigger"],
-        ),
-    ] = ""
-    since: Annotated[
-        Time | None, Field(description="Runs that began then or later.", examples=["2026-11-01T00:00:00Z"])
-    ] = None
-    until: Annotated[Time | None, Field(description="Runs that began before.", examples=["2199-01-01T00:00:00Z"])] = (
-        None
+    outcome: OutcomeParameter | None = Field(None, description="A `status` or an `outcome`.", examples=["Reconciled"])
+    reason: str = Field(
+        "",
+        max_length=100,
+        description="Text in one of the first ten `reasons`, in upper or lower case.",
+        examples=["TestTrigger"],
     )
-    limit: Annotated[int, Field(ge=1, le=200, description="How many runs at most.", examples=[20])] = 50
-    cursor: Annotated[
-        str | None,
-        Field(max_length=16_000, pattern=CURSOR, description="`nextCursor` of the page before, with the same filters."),
-    ] = None
+    since: Time | None = Field(None, description="Runs that began then or later.", examples=["2026-11-01T00:00:00Z"])
+    until: Time | None = Field(None, description="Runs that began before.", examples=["2199-01-01T00:00:00Z"])
+    limit: int = Field(50, ge=1, le=200, description="How many runs at most.", examples=[20])
+    cursor: str | None = Field(
+        None, max_length=16_000, pattern=CURSOR, description="`nextCursor` of the page before, with the same filters."
+    )
 
     @property
     def is_plain(self) -> bool:
@@ -130,12 +120,9 @@ class RunFilter(Part):
 class RunQuery(RunFilter):
     """The same for the runs of one name."""
 
-    uid: Annotated[
-        UUID | None,
-        Field(
-            description="Of one of the objects that had the name.", examples=["a72ea94c-ace5-463f-8578-0b98d0584fd8"]
-        ),
-    ] = None
+    uid: UUID | None = Field(
+        None, description="Of one of the objects that had the name.", examples=["a72ea94c-ace5-463f-8578-0b98d0584fd8"]
+    )
 
     def selection(self, namespace: str, name: str) -> str:
         return query_by_target(Target(namespace, name, str(self.uid))) if self.uid else query_by_name(namespace, name)
