@@ -51,7 +51,7 @@ def create_app(
     start = starter(temporal, config.task_queue, search_attributes=config.search_attributes)
     broadcast = Broadcast(caches, runs)
     caches.subscribe(broadcast.observe)
-    AppState(
+    app.state.shared = AppState(
         caches=caches,
         runs=runs,
         access=access,
@@ -63,7 +63,7 @@ def create_app(
         request=requester(temporal, config.task_queue, search_attributes=config.search_attributes),
         follow=follower(temporal, config.task_queue, search_attributes=config.search_attributes),
         testkube=testkube,
-    ).install(app)
+    )
     app.add_middleware(CacheControl)
     app.add_middleware(HeadAsGet)
     if config.behind_proxy:

@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request
 
+from api.auth.dependencies import Caller
 from api.auth.kubernetes import Access
+from api.events.broadcast import Broadcast
 from api.executions.followers import Followers
 from api.http.problems import CachesNotFilled, NoSuchResource
 from api.reconciliations.visibility import Runs
@@ -27,11 +29,6 @@ from temporal.client import Start
 from temporal.executions import Follow
 from temporal.executions import Request as RequestExecution
 from testkube.client import TestkubeClient
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from api.events.broadcast import Broadcast
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -59,10 +56,6 @@ class AppState:
         """Do what may take longer than other requests should wait. It must not touch the caches."""
         return await asyncio.get_running_loop().run_in_executor(self.thread, lambda: work(*args, **kwargs))
 
-    def install(self, app: FastAPI) -> None:
-        """Make it what the routes of `app` share."""
-        app.state.shared = self
-
 
 async def _state(request: Request) -> AppState:
     state: AppState = request.app.state.shared
@@ -85,3 +78,11 @@ def require_filled(caches: Caches) -> None:
     """Raise CachesNotFilled before the first list of Experiments is in."""
     if not caches.synced:
         raise CachesNotFilled("This process has not listed the Experiments yet; ask again in a few seconds.")
+
+
+async def listable_experiments(state: AppState, caller: Caller) -> list[Object]:
+    """Return those that this caller may list. Raises CachesNotFilled and AccessUnknown."""
+    require_filled(state.caches)
+    found = state.caches.objects(EXPERIMENT)
+    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
+    return [obj for obj in found if obj["metadata"]["namespace"] in namespaces]

@@ -57,13 +57,8 @@ _PROXIED = APIKeyHeader(
 )
 
 
-async def _access(request: Request) -> Access:
-    access: Access = request.app.state.shared.access
-    return access
-
-
 async def _caller(
-    access: Annotated[Access, Depends(_access)],
+    request: Request,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     proxied: Annotated[str | None, Security(_PROXIED)],
 ) -> Caller:
@@ -71,6 +66,7 @@ async def _caller(
     scheme, token = get_authorization_scheme_param(proxied)
     if scheme.lower() != "bearer":
         token = bearer.credentials if bearer else ""
+    access: Access = request.app.state.shared.access
     return Caller(await access.user(token), access, token)
 
 

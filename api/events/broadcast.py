@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from api.events.buffer import BufferedEvent, EventBuffer, StreamPosition, frame
+from api.events.buffer import EventBuffer, frame
 from api.events.run_poller import RunPoller
 from api.experiments.schemas import summary
 from api.http.etag import Stale, stale
@@ -52,7 +52,7 @@ class Broadcast:
         self.closed = False
         self.readers = 0
         self._caches, self._runs = caches, runs
-        self._buffer = EventBuffer()
+        self.buffer = EventBuffer()
         self._summaries: dict[ObjectRef, tuple[str, bytes]] = {}
         self._gaps = Gaps()
         self._news = asyncio.Event()
@@ -77,14 +77,6 @@ class Broadcast:
         if self._following:
             self._following.cancel()
         self._notify_readers()
-
-    @property
-    def newest(self) -> StreamPosition:
-        return self._buffer.newest
-
-    def since(self, position: StreamPosition) -> list[BufferedEvent] | None:
-        """Read on, as `EventBuffer.since`."""
-        return self._buffer.since(position)
 
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new, and after so many seconds."""
@@ -127,7 +119,7 @@ class Broadcast:
         return data
 
     def _tell(self, namespace: str, name: str, event: str, data: bytes) -> None:
-        self._buffer.append(namespace, name, event, data)
+        self.buffer.append(namespace, name, event, data)
         if self._notification is None:
             loop = asyncio.get_running_loop()
             self._notification = loop.call_at(
@@ -148,7 +140,7 @@ class Broadcast:
             pause = min(2 * pause, _MAX_POLL_SECONDS) if away else _POLL_SECONDS
             await asyncio.sleep(pause)
             deserted = 0.0 if self.readers else deserted + pause
-        self._buffer, self._gaps, self._following = EventBuffer(), Gaps(), None
+        self.buffer, self._gaps, self._following = EventBuffer(), Gaps(), None
         self._summaries.clear()
 
     async def _poll(self, poller: RunPoller) -> str | None:
@@ -162,7 +154,7 @@ class Broadcast:
             return "A defect of this service; its log has the details."
         if not complete:
             log.warning("more runs than one poll can take in: all readers begin anew")
-            self._buffer = EventBuffer()
+            self.buffer = EventBuffer()
         for run in found:
             if run.namespace:
                 self._tell(run.namespace, run.name, *run_event(run))

@@ -90,7 +90,7 @@ async def follow_one(
     namespace: Namespace, name: Name, state: State, caller: TheCaller, last_event_id: LastEventId = ""
 ) -> EventSourceResponse:
     position = StreamPosition.parse(last_event_id)
-    if position is None or state.broadcast.since(position) is None:
+    if position is None or state.broadcast.buffer.since(position) is None:
         require_experiment(state.caches, namespace, name)
     return _Stream(_Reader(state, caller, ObjectRef(EXPERIMENT, namespace, name)), position)
 
@@ -165,14 +165,14 @@ class _Reader:
                 log.info("a stream ends", why=str(refusal))
 
     async def _portions(self, position: StreamPosition | None) -> AsyncIterator[bytes]:
-        if position and self._broadcast.since(position) is None:
+        if position and self._broadcast.buffer.since(position) is None:
             position = None
         while not self._broadcast.closed:
             if position is None or await self._visible.has_changed():
-                position = self._broadcast.newest
+                position = self._broadcast.buffer.newest
                 async for portion in self._present(position):
                     yield portion
-            events = self._broadcast.since(position)
+            events = self._broadcast.buffer.since(position)
             if events is None:
                 log.info("a reader has fallen too far behind", position=str(position))
                 return

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.dependencies import MayGet, TheCaller
-from api.dependencies import AppState, State, require_experiment, require_filled
+from api.dependencies import AppState, State, listable_experiments, require_experiment, require_filled
 from api.experiments.children import children
 from api.experiments.listing import ListQuery, find, page
 from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, summary
@@ -41,10 +41,7 @@ ListParameters = Annotated[ListQuery, Query()]
     responses=conditional() | documented(401, 422, 503),
 )
 async def list_experiments(request: Request, query: ListParameters, state: State, caller: TheCaller) -> Response:
-    require_filled(state.caches)
-    found = state.caches.objects(EXPERIMENT)
-    namespaces = await caller.listable({obj["metadata"]["namespace"] for obj in found})
-    return _list(request, (obj for obj in found if obj["metadata"]["namespace"] in namespaces), query, state)
+    return _list(request, await listable_experiments(state, caller), query, state)
 
 
 @router.get(

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import AppState, State, require_experiment, require_filled
+from api.dependencies import AppState, State, listable_experiments, require_experiment, require_filled
 from api.events.endpoints import LastEventId, follow_all
 from api.executions.comparison import Base, Head, comparison
 from api.executions.endpoints import ExecutionId, described, list_executions
@@ -37,7 +37,7 @@ from experiments.admission import NeighbourCheck, review
 from experiments.conditions import ConditionType
 from experiments.contract import Target
 from experiments.models import Part, parse_status, sentences
-from experiments.plan import Plan, plan
+from experiments.plan import plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot, Subject
 from kube.objects import Object
@@ -86,7 +86,7 @@ async def trends_part(request: Request, state: State, caller: TheCaller) -> Resp
 async def news(state: State, caller: TheCaller, last_event_id: LastEventId = "") -> Response:
     """Follow what happens from now on: a page has the present state already."""
     require_filled(state.caches)
-    return await follow_all(state, caller, last_event_id or str(state.broadcast.newest))
+    return await follow_all(state, caller, last_event_id or str(state.broadcast.buffer.newest))
 
 
 @router.get(_OF_ONE, dependencies=[MayGet])
@@ -160,13 +160,9 @@ async def manifests_page(request: Request, namespace: Namespace, name: Name, sta
         namespace=namespace,
         name=name,
         problems=[str(problem) for problem in made.problems],
-        generated=await state.beside(_generated, made),
+        generated=await state.beside(lambda: yaml.write(made.manifests)),
         itself=await state.beside(yaml.write, [_without_managed_fields(obj)]),
     )
-
-
-def _generated(made: Plan) -> str:
-    return yaml.write(made.manifests)
 
 
 def _without_managed_fields(obj: Object) -> Object:
@@ -243,8 +239,5 @@ def _search(query: ListQuery, cursor: str) -> str:
 
 async def _listed(query: ListQuery, state: AppState, caller: Caller) -> tuple[list[Object], list[Object], str | None]:
     """Find all Experiments that are wanted and may be seen, those of one page, and where the next begins."""
-    require_filled(state.caches)
-    objects = state.caches.objects(EXPERIMENT)
-    visible = await caller.listable({obj["metadata"]["namespace"] for obj in objects})
-    found = find((obj for obj in objects if obj["metadata"]["namespace"] in visible), query)
+    found = find(await listable_experiments(state, caller), query)
     return found, *page(found, query, "page")
