@@ -24,14 +24,7 @@ from api.executions.sources import Sources, require_testkube
 from api.executions.stopping import abort
 from api.http.etag import answer, conditional
 from api.http.path import Name, Namespace
-from api.http.problems import (
-    AlreadyFinished,
-    ArtifactTooLarge,
-    ExperimentNotReady,
-    NoSuchResource,
-    TestkubeNotConfigured,
-    documented,
-)
+from api.http.problems import AlreadyFinished, ArtifactTooLarge, ExperimentNotReady, NoSuchResource, documented
 from api.http.waiting import Wait, until_done
 from experiments.contract import Target
 from experiments.executions import StartRequest
@@ -52,9 +45,6 @@ _LOCATION = {"Location": {"description": "Path of the execution.", "schema": {"t
 _FINISHED = AlreadyFinished("Execution 3 cannot be aborted any more: it has ended.")
 _TOO_LARGE = ArtifactTooLarge("data/all.zip has 73,400,320 bytes; at most 67,108,864 are passed on.")
 _NOT_READY = ExperimentNotReady("Experiment default/weather: It is suspended.")
-_NOT_CONFIGURED = TestkubeNotConfigured(
-    "TESTKUBE_API_URL is not set, so this service neither starts nor sees executions."
-)
 
 
 @router.get(
@@ -109,7 +99,7 @@ async def get_execution(
     summary="List the files that an execution has left",
     dependencies=[MayGet],
     response_model=ArtifactList,
-    responses=conditional() | documented(401, 403, 404, 422, _NOT_CONFIGURED, 503),
+    responses=conditional() | documented(401, 403, 404, 422, 501, 503),
 )
 async def list_artifacts(
     request: Request, namespace: Namespace, name: Name, execution: ExecutionId, state: State
@@ -128,7 +118,7 @@ async def list_artifacts(
     response_class=Response,
     responses={
         200: {"description": "The file.", "content": {"*/*": {"schema": {}}}},
-        **documented(401, 403, 404, _TOO_LARGE, 422, _NOT_CONFIGURED, 503),
+        **documented(401, 403, 404, _TOO_LARGE, 422, 501, 503),
     },
 )
 async def get_artifact(
@@ -153,7 +143,7 @@ async def get_artifact(
     responses={
         200: {"model": ExecutionDetail, "description": "With `wait`: it was judged.", "headers": _LOCATION},
         202: {"description": "The execution, which may be under way.", "headers": _LOCATION},
-        **documented(401, 403, 404, _NOT_READY, 413, 422, _NOT_CONFIGURED, 503),
+        **documented(401, 403, 404, _NOT_READY, 413, 422, 501, 503),
     },
 )
 async def execute(
@@ -187,7 +177,7 @@ async def execute(
     description="It is `canceled` a moment later, and what it has not done stays undone.",
     dependencies=[MayUpdate],
     status_code=202,
-    responses=documented(401, 403, 404, _FINISHED, 422, _NOT_CONFIGURED, 503),
+    responses=documented(401, 403, 404, _FINISHED, 422, 501, 503),
 )
 async def abort_execution(namespace: Namespace, name: Name, execution: ExecutionId, state: State) -> ExecutionDetail:
     require_testkube(state)

@@ -43,7 +43,8 @@ async def start(request: Request, followers: Followers, obj: Object, wish: Start
             return await _result(handle)
     except TimeoutError as error:
         raise ExecutionNotStarted(
-            f"Testkube has not started it yet, and goes on being asked. {_again(wish)}"
+            "Testkube has not started it yet, and goes on being asked. The same request with Idempotency-Key: "
+            f"{wish.key} starts no other one."
         ) from error
 
 
@@ -57,10 +58,6 @@ async def _result(handle: WorkflowHandle[object, Started]) -> Started:
             raise ExperimentNotReady(cause.message) from error
         words = cause.message if isinstance(cause, ApplicationError) else str(cause)
         raise ExecutionNotStarted(f"Testkube has not started it: {words.rstrip('.')}.") from error
-
-
-def _again(wish: StartRequest) -> str:
-    return f"The same request with Idempotency-Key: {wish.key} starts no other one."
 
 
 def refusal(obj: Object) -> str:

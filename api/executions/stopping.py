@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
@@ -42,9 +43,10 @@ async def abort(state: AppState, sources: Sources, found: Found) -> None:
     await _until_stopped(testkube, found.id)
     uid = found.follower.target.uid if found.follower else execution.labels.get(UID_LABEL)
     if uid:
-        await _have_looked(
-            state, ExecutionTarget(Target(subject.namespace, subject.name, uid), execution.workflow, found.id)
-        )
+        target = ExecutionTarget(Target(subject.namespace, subject.name, uid), execution.workflow, found.id)
+        with suppress(ServiceUnavailable):  # whoever polls will see it
+            async with temporal_call():
+                await state.follow(target)
 
 
 async def _until_stopped(testkube: TestkubeClient, execution: str) -> None:
@@ -55,11 +57,3 @@ async def _until_stopped(testkube: TestkubeClient, execution: str) -> None:
                 await asyncio.sleep(_PAUSE_SECONDS)
     except (TimeoutError, TestkubeError) as error:
         log.info("an aborted execution has not ended yet", execution=execution, error=str(error))
-
-
-async def _have_looked(state: AppState, execution: ExecutionTarget) -> None:
-    try:
-        async with temporal_call():
-            await state.follow(execution)
-    except ServiceUnavailable:
-        pass  # whoever polls will see it

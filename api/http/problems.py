@@ -179,7 +179,7 @@ _EXAMPLES: dict[int, Refusal] = {
         ),
         TooLarge("A body of more than 3,145,728 bytes is not read."),
         InvalidRequest("path.name: String should match pattern …", ["path.name: String should match pattern …"]),
-        TestkubeNotConfigured("TESTKUBE_API_URL is not set."),
+        TestkubeNotConfigured("TESTKUBE_API_URL is not set, so this service neither starts nor sees executions."),
         TemporalUnavailable("Temporal, which keeps the history, does not answer: no connection."),
     )
 }
