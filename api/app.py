@@ -14,8 +14,7 @@ from api.executions.followers import Followers
 from api.experiments import endpoints as experiments
 from api.http import docs, health, problems
 from api.http.etag import CacheControl
-from api.http.forwarded import ForwardedHost
-from api.http.head import HeadAsGet
+from api.http.middleware import ForwardedHost, HeadAsGet
 from api.http.openapi import OPENAPI_VERSION, DescribedApi, operation_id
 from api.pages import actions, html
 from api.pages import endpoints as pages

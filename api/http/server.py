@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from api.http.body import BodyLimit
-from api.http.metrics import MetricsMiddleware
+from api.http.middleware import BodyLimit, MetricsMiddleware
 
 _GRACE_TIMEOUT_SECONDS = 3
 _STALLED_TIMEOUT_MILLISECONDS = 30_000

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.experiments import endpoints as experiments
-from api.http.body import BodyLimit
+from api.http.middleware import BodyLimit
 from api.plans import endpoints as plans
 from support.amplified import MIB, READ, REFUSED, experiment
 

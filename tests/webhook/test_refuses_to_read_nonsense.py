@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from api.http.body import BodyLimit
+from api.http.middleware import BodyLimit
 
 MIB = 1024 * 1024
 V2 = {"group": "testbench.agentic-layer.ai", "version": "v2", "kind": "Experiment"}
