@@ -65,8 +65,6 @@ async def ask_back(request: Request, namespace: Namespace, name: Name, state: St
     return render(
         request,
         "evaluate.html",
-        namespace=namespace,
-        name=name,
         key=str(uuid4()),
         refusal=requests.refusal(obj),
         steps=_steps(obj.get("spec") or {}),

@@ -41,7 +41,7 @@ def sparkline(points: Sequence[Point]) -> Markup:
     width = len(points) * _STEP
     words = f"The last {len(points)} executions, the oldest first: " + ", ".join(_told(each) for each in points)
     bars = [_bar(number * _STEP, each) for number, each in enumerate(points)]
-    return _join([_OPEN.format("spark", width, _HEIGHT, width, _HEIGHT, words), *bars, _CLOSE])
+    return Markup("").join([_OPEN.format("spark", width, _HEIGHT, width, _HEIGHT, words), *bars, _CLOSE])
 
 
 def _bar(x: int, point: Point) -> Markup:
@@ -67,12 +67,8 @@ def plot(name: str, points: Sequence[Point]) -> Markup:
         *(_CIRCLE.format(TONES.get(each.verdict, "quiet"), x, y, each.label) for x, y, each in drawn),
         _CLOSE,
     ]
-    return _join(parts)
+    return Markup("").join(parts)
 
 
 def _y(value: float) -> float:
     return _TALL - _MARGIN - min(1.0, max(0.0, value)) * (_TALL - 2 * _MARGIN)
-
-
-def _join(parts: Sequence[Markup]) -> Markup:
-    return Markup("").join(parts)

@@ -22,7 +22,7 @@ from api.executions.pages import ExecutionQuery, TimeQuery
 from api.executions.schemas import ExecutionPage
 from api.executions.sources import Sources
 from api.experiments.children import children
-from api.experiments.listing import ListQuery, agent_of, find, page
+from api.experiments.listing import ListQuery, find, page
 from api.http.etag import stale
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, ServiceUnavailable, TemporalUnavailable
@@ -95,12 +95,18 @@ async def experiment_page(
 ) -> Response:
     obj = require_experiment(state.caches, namespace, name)
     snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
+    status = parse_status(obj)
     planned = await state.beside(_planned, snapshot, state.neighbour_check)
     timeline = await _timeline(namespace, name, _read(TimeQuery, {"limit": _ENTRIES, "cursor": cursor}), state)
     return render(
         request,
         "experiment.html",
-        **_of(obj),
+        row=views.row(obj, datetime.now(UTC)),
+        behind=(status.observed_generation or 0) < obj["metadata"]["generation"],
+        notices=views.notices(status),
+        last=status.last_execution,
+        agent_url=status.agent_url,
+        agent_url_from=status.condition(ConditionType.AGENT_RESOLVED),
         **planned,
         entries=[views.entry(item) for item in timeline.items],
         next_cursor=timeline.next_cursor,
@@ -110,29 +116,6 @@ async def experiment_page(
         may_update=await caller.may("update", namespace),
         evaluates=state.testkube is not None,
     )
-
-
-def _of(obj: Object) -> dict[str, Any]:
-    """Say how an Experiment is, as far as it says that itself."""
-    status, meta = parse_status(obj), obj["metadata"]
-    tone, sentence = views.state(obj, status)
-    verdict = views.judged(status.last_execution)
-    return {
-        "namespace": meta["namespace"],
-        "name": meta["name"],
-        "tone": tone,
-        "state": sentence,
-        "behind": (status.observed_generation or 0) < meta["generation"],
-        "notices": views.notices(status),
-        "judged": verdict,
-        "judged_tone": TONES.get(verdict[0], "quiet"),
-        "last": status.last_execution,
-        "next_run": views.next_time(obj, datetime.now(UTC)),
-        "triggered": bool(((obj.get("spec") or {}).get("trigger") or {}).get("enabled")),
-        "agent": agent_of(obj),
-        "agent_url": status.agent_url,
-        "agent_url_from": status.condition(ConditionType.AGENT_RESOLVED),
-    }
 
 
 def _planned(snapshot: Snapshot, neighbour_check: NeighbourCheck) -> dict[str, Any]:
@@ -157,8 +140,6 @@ async def manifests_page(request: Request, namespace: Namespace, name: Name, sta
     return render(
         request,
         "manifests.html",
-        namespace=namespace,
-        name=name,
         problems=[str(problem) for problem in made.problems],
         generated=await state.beside(lambda: yaml.write(made.manifests)),
         itself=await state.beside(yaml.write, [_without_managed_fields(obj)]),
@@ -183,8 +164,6 @@ async def executions_page(
     return render(
         request,
         "executions.html",
-        namespace=namespace,
-        name=name,
         found=found,
         cursor=cursor,
         entries=[views.execution_entry(each) for each in found.items],
@@ -197,7 +176,7 @@ async def compare_page(
     request: Request, namespace: Namespace, name: Name, state: State, *, base: Base = None, head: Head = None
 ) -> Response:
     found = await comparison(Sources.of(state, namespace, name), base, head, state.beside)
-    return render(request, "compare.html", namespace=namespace, name=name, found=found, tones=TONES)
+    return render(request, "compare.html", found=found, tones=TONES)
 
 
 @router.get(f"{_OF_ONE}/executions/{{execution}}", dependencies=[MayGet])
@@ -209,8 +188,6 @@ async def execution_page(
     return render(
         request,
         "execution.html",
-        namespace=namespace,
-        name=name,
         found=found,
         entry=views.execution_entry(found),
         tones=TONES,

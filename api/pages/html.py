@@ -40,9 +40,9 @@ def install(app: FastAPI) -> None:
 
 
 def render(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
-    """Answer with a page. `root` is the way from it to `/`."""
+    """Answer with a page, which has what its path names. `root` is the way from it to `/`."""
     root = "../" * (request.scope["path"].count("/") - 1) or "./"
-    return HTMLResponse(_TEMPLATES.get_template(template).render(root=root, **values), status)
+    return HTMLResponse(_TEMPLATES.get_template(template).render(request.path_params, root=root, **values), status)
 
 
 class PageRoute(APIRoute):

@@ -26,7 +26,7 @@ TREND = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One Experiment in the list. `tone` is how its state looks, `state` says it in a sentence."""
+    """One Experiment in the list and on its page. `tone` is how its state looks, `state` says it in a sentence."""
 
     namespace: str
     name: str
@@ -42,11 +42,10 @@ class Row:
 
 
 def row(obj: Object, now: datetime) -> Row:
-    """Sum up an Experiment as the list shows it."""
+    """Sum up an Experiment, as far as it says itself how it is."""
     meta, status = obj["metadata"], parse_status(obj)
-    tone, sentence = state(obj, status)
-    last = status.last_execution
-    verdict, score = judged(last)
+    tone, sentence = _state(obj, status)
+    verdict, score = _judged(status.last_execution)
     return Row(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -57,12 +56,12 @@ def row(obj: Object, now: datetime) -> Row:
         verdict=verdict,
         verdict_tone=TONES.get(verdict, "quiet"),
         score=score,
-        next_run=next_time(obj, now),
+        next_run=_next_time(obj, now),
         starts=_starts(obj),
     )
 
 
-def state(obj: Object, status: ExperimentStatus) -> tuple[str, str]:
+def _state(obj: Object, status: ExperimentStatus) -> tuple[str, str]:
     """Say in a sentence whether it is Ready or why not, and how that looks."""
     ready = status.condition(ConditionType.READY)
     if ready is None:
@@ -75,7 +74,7 @@ def state(obj: Object, status: ExperimentStatus) -> tuple[str, str]:
     return ("quiet" if ready.reason == "Suspended" else "bad"), words
 
 
-def judged(last: LastExecution | None) -> tuple[str, str]:
+def _judged(last: LastExecution | None) -> tuple[str, str]:
     """Say what the last execution came to, and how many of its metrics passed."""
     if last is None:
         return "", ""
@@ -85,7 +84,7 @@ def judged(last: LastExecution | None) -> tuple[str, str]:
     return last.verdict, f"{counts.passed}/{counts.total}" if counts and counts.total else ""
 
 
-def next_time(obj: Object, now: datetime) -> datetime | None:
+def _next_time(obj: Object, now: datetime) -> datetime | None:
     """Say when its schedule begins the next execution; None where it has none, or none that makes sense."""
     schedule = (obj.get("spec") or {}).get("schedule") or {}
     cron, timezone = schedule.get("cron"), schedule.get("timezone") or ""
@@ -108,12 +107,8 @@ def trends(followers: Iterable[Follower]) -> dict[str, Markup]:
 
 
 def _points(executions: list[Follower]) -> Sequence[Point]:
-    newest = sorted(executions, key=lambda each: each.key)[-TREND:]
-    return [Point(each.memo.verdict, _share(each.memo.passed, each.memo.total)) for each in newest]
-
-
-def _share(passed: int, total: int) -> float | None:
-    return passed / total if total else None
+    newest = [each.memo for each in sorted(executions, key=lambda each: each.key)[-TREND:]]
+    return [Point(memo.verdict, memo.passed / memo.total if memo.total else None) for memo in newest]
 
 
 @dataclass(frozen=True, slots=True)
