@@ -30,7 +30,7 @@ from experiments.names import MANAGED_BY, MANAGER
 from kube.backoff import Backoff
 from kube.caches import Caches
 from kube.client import KubeClient
-from kube.errors import KubeError, NotFoundError
+from kube.errors import KubeError
 from kube.lease import Lease
 from kube.objects import SECRET, VALIDATING_WEBHOOK_CONFIGURATION, Object, ObjectRef, Source
 from kube.reflector import Change
@@ -134,7 +134,7 @@ class WebhookCertificates:
 
     async def _look(self) -> timedelta:
         """Put right what is not. Returns when to look again, if nothing changes before."""
-        secret = await self._get(self._secret)
+        secret = await self._client.find(self._secret)
         if secret is not None and not _is_ours(secret):
             return _MAX_WAIT
         now = datetime.now(UTC)
@@ -171,7 +171,7 @@ class WebhookCertificates:
 
     async def _trusted(self, secret: Object | None) -> list[x509.Certificate]:
         """Find the CAs by which what is served now may be trusted, wherever they still are."""
-        configuration = await self._get(self._configuration) or {}
+        configuration = await self._client.find(self._configuration) or {}
         bundles = [webhook["clientConfig"].get("caBundle", "") for webhook in configuration.get("webhooks", [])]
         bundles.append((secret or {}).get("data", {}).get("ca.crt", ""))
         found: dict[x509.Certificate, None] = {}
@@ -183,7 +183,7 @@ class WebhookCertificates:
 
     async def _trust(self, authorities: Iterable[x509.Certificate]) -> None:
         """Make these, and no others, the `caBundle` of every webhook."""
-        configuration = await self._get(self._configuration)
+        configuration = await self._client.find(self._configuration)
         if configuration is None:
             return  # it is heard of when it comes
         bundle = base64.b64encode(pem(authorities)).decode()
@@ -215,12 +215,6 @@ class WebhookCertificates:
             body = {"apiVersion": SECRET.api_version, "kind": SECRET.kind, "metadata": meta}
             await self._client.create(SECRET, {**body, "type": "kubernetes.io/tls", "data": data})
         return issued
-
-    async def _get(self, ref: ObjectRef) -> Object | None:
-        try:
-            return await self._client.get(ref)
-        except NotFoundError:
-            return None
 
 
 def write_pair(directory: Path, certificate: bytes, key: bytes) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 from api.executions import artifacts
 from api.executions.artifacts import artifact_file
 from api.executions.followers import Follower
-from api.executions.rows import between, metrics_of, report_link
+from api.executions.rows import between, metrics_of
 from api.executions.schemas import (
     AnswerTurn,
     EvaluatedScenario,
@@ -39,10 +39,8 @@ _MAX_READ_BYTES = 8 * 1024 * 1024
 _UID = re.compile("[-0-9a-f]{1,64}")
 
 
-class Beside(Protocol):
-    """Does on another thread what takes the processor for long."""
-
-    async def __call__(self, work: Callable[..., Any], *args: Any) -> Any: ...
+Beside: TypeAlias = Callable[..., Awaitable[Any]]
+"""Does on another thread what takes the processor for long: a function, with its arguments."""
 
 
 @dataclass(slots=True)
@@ -108,7 +106,7 @@ async def judged(sources: Sources, found: Found, beside: Beside) -> Judgement:
     scores = await _scores(sources, found, result, files, beside)
     row = _row(sources, found, scores, result)
     if any(each.name == REPORT for each in files):
-        links = row.links.model_copy(update={"report": report_link(sources.subject, found.id)})
+        links = row.links.model_copy(update={"report": f"{row.links.artifacts}/{REPORT}"})
         row = row.model_copy(update={"links": links})
     return Judgement(row, scores, result, files)
 

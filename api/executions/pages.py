@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TypeAlias, TypeVar
 
 from pydantic import ConfigDict, Field
 
@@ -53,10 +53,8 @@ class ExecutionQuery(TimeQuery):
         return all(want is None or want == is_ for want, is_ in zip(wanted, found, strict=True))
 
 
-class Reads(Protocol[T]):
-    """Reads a stretch: what began between `since` and `before`, the newest first, `size` or more."""
-
-    def __call__(self, before: Key, since: datetime, size: int) -> Awaitable[Stretch[T]]: ...
+Reads: TypeAlias = Callable[[Key, datetime, int], Awaitable[Stretch[T]]]
+"""Reads a stretch: what began before the one and since the other, the newest first, so many or more."""
 
 
 async def page(

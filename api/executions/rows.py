@@ -10,7 +10,7 @@ from api.executions.followers import Follower
 from api.executions.schemas import Execution, ExecutionLinks
 from api.executions.stretches import OLDEST, Key
 from api.http.sendable import text
-from experiments.evaluation import REPORT, Counts, Verdict
+from experiments.evaluation import Counts, Verdict
 from experiments.executions import ExecutionMemo, Starter, in_summary, rfc3339, started_by
 from experiments.models import ExecutionMetrics
 from experiments.names import EXPERIMENT_ANNOTATION, UID_LABEL
@@ -92,11 +92,6 @@ def _start(seen: InTestkube | None, follower: Follower | None) -> Key:
         return follower.key
     # Testkube says when each was scheduled. One of which it did not would be the oldest.
     return OLDEST, seen.number if seen else 0, seen.id if seen else ""
-
-
-def report_link(subject: Subject, execution: str) -> str:
-    """Say where the report is, which the phase `visualize` has written."""
-    return f"{subject.path}/{execution}/artifacts/{REPORT}"
 
 
 def metrics_of(counts: Counts) -> ExecutionMetrics:

@@ -63,15 +63,6 @@ def require_testkube(state: AppState) -> TestkubeClient:
     return state.testkube
 
 
-def subject(state: AppState, namespace: str, name: str) -> Subject:
-    """Say whose executions are asked for: of an Experiment, or of one that had this name."""
-    workflow = placement(namespace, name, state.options).test_workflow.name
-    obj = state.caches.get(ObjectRef(EXPERIMENT, namespace, name))
-    if obj is None:
-        return Subject(namespace, name, workflow)
-    return Subject(namespace, name, workflow, obj["metadata"]["uid"], _crons(obj))
-
-
 def _crons(obj: Object) -> tuple[tuple[str, str], ...]:
     schedule = (obj.get("spec") or {}).get("schedule") or {}
     cron = schedule.get("cron")
@@ -94,7 +85,12 @@ class Sources:
 
     @classmethod
     def of(cls, state: AppState, namespace: str, name: str) -> Sources:
-        return cls(subject(state, namespace, name), state.followers, state.runs, state.testkube)
+        """Ask for those of an Experiment, or of one that had this name."""
+        workflow = placement(namespace, name, state.options).test_workflow.name
+        obj = state.caches.get(ObjectRef(EXPERIMENT, namespace, name))
+        uid, crons = (obj["metadata"]["uid"], _crons(obj)) if obj else ("", ())
+        asked = Subject(namespace, name, workflow, uid, crons)
+        return cls(asked, state.followers, state.runs, state.testkube)
 
     @property
     def unavailable(self) -> list[str]:

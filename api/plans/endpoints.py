@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
-from api.auth.dependencies import Caller, MayGet, TheCaller
+from api.auth.dependencies import MayGet, TheCaller
 from api.dependencies import State, require_experiment, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
@@ -119,7 +119,8 @@ async def plan_for(request: Request, state: State, caller: TheCaller) -> Respons
     require_filled(state.caches)
     posted, meta = await state.beside(_posted, await request.body())
     live = state.caches.get(ObjectRef(EXPERIMENT, meta.namespace, meta.name))
-    await _require(caller, meta.namespace, is_new=live is None)
+    if live or not await caller.may("create", meta.namespace):
+        await caller.require("update", meta.namespace)
     subject = await state.beside(_subject, posted, meta, live, state.options)
     return await state.beside(_answer, Snapshot.take(subject, state.caches), state.neighbour_check)
 
@@ -163,11 +164,6 @@ def _subject(posted: Object, meta: Metadata, live: Object | None, options: Optio
     except ValidationError as error:
         return replace(subject, spec=None, errors=sentences(error))
     return subject
-
-
-async def _require(caller: Caller, namespace: str, *, is_new: bool) -> None:
-    if not (is_new and await caller.may("create", namespace)):
-        await caller.require("update", namespace)
 
 
 def _answer(snapshot: Snapshot, neighbour_check: NeighbourCheck) -> Response:
