@@ -1,24 +1,5 @@
 """Errors as RFC 9457 problems: every answer that is not a success is `application/problem+json` with a sentence.
 
-    Refusal
-    ├── Unauthenticated        401  with WWW-Authenticate
-    ├── NotAllowed             403
-    ├── NoSuchResource         404  "NotFound" on the wire
-    ├── AlreadyFinished        409
-    ├── ArtifactTooLarge       409
-    ├── ExperimentNotReady     409
-    ├── NotGenerated           409
-    ├── TooLarge               413
-    ├── InvalidRequest         422
-    ├── TestkubeNotConfigured  501
-    └── ServiceUnavailable     503  with Retry-After
-        ├── AccessUnknown           of the API server
-        ├── CachesNotFilled
-        ├── ExecutionNotStarted
-        ├── NotReady                /readyz alone
-        ├── TemporalUnavailable
-        └── TestkubeUnavailable
-
 Routes raise them; `install` also turns everything else into one, from an unknown path to a defect. What caused an error
 is for the log: the caller never sees a stack trace. What a class stands for is also said in docs/rest.md, by its
 docstring.
