@@ -180,9 +180,7 @@ async def execute(
     responses=documented(401, 403, 404, _FINISHED, 422, 501, 503),
 )
 async def abort_execution(namespace: Namespace, name: Name, execution: ExecutionId, state: State) -> ExecutionDetail:
-    require_testkube(state)
-    sources = Sources.of(state, namespace, name)
-    await abort(state, sources, await find(sources, execution))
+    await abort(state, namespace, name, execution)
     return await described(state, namespace, name, execution)
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 
 from api.dependencies import AppState
-from api.executions.details import Found
+from api.executions.details import find
 from api.executions.sources import Sources, require_testkube, testkube_call
 from api.http.problems import AlreadyFinished, NoSuchResource, ServiceUnavailable, TestkubeUnavailable
 from api.reconciliations.visibility import temporal_call
@@ -25,25 +25,29 @@ _STOP_SECONDS = 5
 _PAUSE_SECONDS = 0.25
 
 
-async def abort(state: AppState, sources: Sources, found: Found) -> None:
-    """Abort it, and have whoever follows it look. Raises AlreadyFinished, NoSuchResource and TestkubeUnavailable."""
-    testkube, subject = require_testkube(state), sources.subject
+async def abort(state: AppState, namespace: str, name: str, identifier: str) -> None:
+    """Abort an execution, and have whoever follows it look.
+
+    Raises AlreadyFinished, NoSuchResource, TestkubeNotConfigured, and ServiceUnavailable where nobody can tell.
+    """
+    testkube, sources = require_testkube(state), Sources.of(state, namespace, name)
+    found = await find(sources, identifier)
     if found.detail is None:
         raise sources.refusals.get(TestkubeUnavailable) or NoSuchResource(
-            f"Testkube has no execution {found.id} any more, so there is nothing to abort."
+            f"Testkube has no execution {identifier} any more, so there is nothing to abort."
         )
     execution = found.detail.execution
     try:
         async with testkube_call():
-            await testkube.abort(execution.workflow, found.id)
+            await testkube.abort(execution.workflow, identifier)
     except NotFound as error:
-        raise NoSuchResource(f"Testkube has no execution {found.id} any more.") from error
+        raise NoSuchResource(f"Testkube has no execution {identifier} any more.") from error
     except Refused as error:
         raise AlreadyFinished(f"Execution {execution.number} cannot be aborted any more: it has ended.") from error
-    await _until_stopped(testkube, found.id)
+    await _until_stopped(testkube, identifier)
     uid = found.follower.target.uid if found.follower else execution.labels.get(UID_LABEL)
     if uid:
-        target = ExecutionTarget(Target(subject.namespace, subject.name, uid), execution.workflow, found.id)
+        target = ExecutionTarget(Target(namespace, name, uid), execution.workflow, identifier)
         with suppress(ServiceUnavailable):  # whoever polls will see it
             async with temporal_call():
                 await state.follow(target)

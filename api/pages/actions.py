@@ -16,10 +16,9 @@ from fastapi.responses import RedirectResponse
 from api.auth.dependencies import MayUpdate
 from api.dependencies import State, require_experiment
 from api.executions import requests
-from api.executions.details import find
 from api.executions.endpoints import ExecutionId
 from api.executions.schemas import ExecutionRequest
-from api.executions.sources import Sources, require_testkube
+from api.executions.sources import require_testkube
 from api.executions.stopping import abort
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotAllowed
@@ -93,9 +92,7 @@ async def evaluate(namespace: Namespace, name: Name, form: Form, state: State) -
 
 @router.post(f"{_OF_ONE}/executions/{{execution}}/abort", dependencies=_OWN_FORM)
 async def abort_one(namespace: Namespace, name: Name, execution: ExecutionId, state: State) -> Response:
-    require_testkube(state)
-    sources = Sources.of(state, namespace, name)
-    await abort(state, sources, await find(sources, execution))
+    await abort(state, namespace, name, execution)
     return _look_at(f"../{execution}")
 
 

@@ -7,7 +7,7 @@ history may be older than this code: what it holds and this code no longer under
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payloads
@@ -148,7 +148,7 @@ class Timeline:
         timeout = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
         step = self._begin(event, RunStep(name="waiting", kind="timer", start_time=time_of(event.event_time)))
         step.next_attempt_time = step.start_time + timeout
-        step.result = f"Looks again in {_seconds(timeout)}, or when woken."
+        step.result = f"Looks again in {timeout.total_seconds():g} s, or when woken."
 
     def _timer_fired(self, event: HistoryEvent) -> None:
         step = self._end(event, event.timer_fired_event_attributes.started_event_id)
@@ -234,7 +234,3 @@ def _describe(found: SnapshotResult) -> str:
 def _failure(failure: Failure) -> str:
     kind = failure.application_failure_info.type
     return f"{kind}: {failure.message}" if kind else failure.message
-
-
-def _seconds(duration: timedelta) -> str:
-    return f"{duration.total_seconds():g} s"
