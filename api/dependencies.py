@@ -23,6 +23,7 @@ from api.reconciliations.visibility import Runs
 from experiments.admission import NeighbourCheck
 from experiments.options import Options
 from experiments.resources import EXPERIMENT
+from experiments.snapshot import Subject
 from kube.caches import Caches
 from kube.objects import Object, ObjectRef
 from temporal.client import Start
@@ -72,6 +73,11 @@ def require_experiment(caches: Caches, namespace: str, name: str) -> Object:
     if obj is None:
         raise NoSuchResource(f"There is no Experiment {namespace}/{name}.")
     return obj
+
+
+async def read_subject(state: AppState, namespace: str, name: str) -> Subject:
+    """Read the Experiment beside the loop, as plans need it. Raises NoSuchResource and CachesNotFilled."""
+    return await state.beside(Subject.of, require_experiment(state.caches, namespace, name), state.options)
 
 
 def require_filled(caches: Caches) -> None:

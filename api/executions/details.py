@@ -73,7 +73,7 @@ class Judgement:
 
 async def find(sources: Sources, execution: str) -> Found:
     """Find an execution of this name. Raises NoSuchResource, and ServiceUnavailable where that cannot be told."""
-    detail = await sources.ask(_in_testkube(sources, execution)) if sources.testkube else None
+    detail = await sources.ask(_in_testkube(sources, execution))
     subject = sources.subject
     labelled = detail.execution.labels.get(UID_LABEL, "") if detail else ""
     uids = {uid for uid in (labelled, subject.uid) if _UID.fullmatch(uid)}

@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.auth.dependencies import MayGet, TheCaller
-from api.dependencies import AppState, State, listable_experiments, require_experiment, require_filled
+from api.dependencies import AppState, State, listable_experiments, read_subject, require_filled
 from api.experiments.children import children
 from api.experiments.listing import ListQuery, find, page
 from api.experiments.schemas import AgentUrlSource, ExperimentDetail, ExperimentList, summary
@@ -22,10 +22,9 @@ from api.http.problems import documented
 from api.http.sendable import sendable
 from api.reconciliations.visibility import Runs
 from experiments.conditions import ConditionType
-from experiments.models import parse_status
 from experiments.plan import plan
 from experiments.resources import EXPERIMENT
-from experiments.snapshot import Snapshot, Subject
+from experiments.snapshot import Snapshot
 from kube.objects import Object
 
 router = APIRouter(prefix="/api/v1", tags=["Experiments"])
@@ -67,14 +66,12 @@ async def list_experiments_of_namespace(
     responses=conditional() | documented(401, 403, 404, 422, 503),
 )
 async def get_experiment(request: Request, namespace: Namespace, name: Name, state: State) -> Response:
-    obj = require_experiment(state.caches, namespace, name)
-    snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
+    snapshot = Snapshot.take(await read_subject(state, namespace, name), state.caches)
     return await state.beside(_detail, request, snapshot, state.runs, stale(state.caches))
 
 
 def _detail(request: Request, snapshot: Snapshot, runs: Runs, age: Stale | None) -> Response:
-    obj = snapshot.subject.obj
-    status = parse_status(obj)
+    obj, status = snapshot.subject.obj, snapshot.subject.status
     resolved = status.condition(ConditionType.AGENT_RESOLVED)
     detail = ExperimentDetail(
         **dict(summary(obj, runs)),

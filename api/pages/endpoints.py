@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import Caller, MayGet, TheCaller
-from api.dependencies import AppState, State, listable_experiments, require_experiment, require_filled
+from api.dependencies import AppState, State, listable_experiments, read_subject, require_filled
 from api.events.endpoints import LastEventId, follow_all
 from api.executions.comparison import Base, Head, comparison
 from api.executions.endpoints import ExecutionId, described, list_executions
@@ -36,10 +36,10 @@ from experiments import yaml
 from experiments.admission import NeighbourCheck, review
 from experiments.conditions import ConditionType
 from experiments.contract import Target
-from experiments.models import Part, parse_status, sentences
+from experiments.models import Part, sentences
 from experiments.plan import plan
 from experiments.resources import EXPERIMENT
-from experiments.snapshot import Snapshot, Subject
+from experiments.snapshot import Snapshot
 from kube.objects import Object
 from testkube.executions import UNFINISHED
 
@@ -93,10 +93,9 @@ async def news(state: State, caller: TheCaller, last_event_id: LastEventId = "")
 async def experiment_page(
     request: Request, namespace: Namespace, name: Name, state: State, caller: TheCaller, *, cursor: str | None = None
 ) -> Response:
-    obj = require_experiment(state.caches, namespace, name)
-    snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
-    status = parse_status(obj)
-    planned = await state.beside(_planned, snapshot, state.neighbour_check)
+    subject = await read_subject(state, namespace, name)
+    obj, status = subject.obj, subject.status
+    planned = await state.beside(_planned, Snapshot.take(subject, state.caches), state.neighbour_check)
     timeline = await _timeline(namespace, name, _read(TimeQuery, {"limit": _ENTRIES, "cursor": cursor}), state)
     return render(
         request,
@@ -134,15 +133,14 @@ async def _timeline(namespace: str, name: str, query: TimeQuery, state: AppState
 
 @router.get(f"{_OF_ONE}/manifests", dependencies=[MayGet])
 async def manifests_page(request: Request, namespace: Namespace, name: Name, state: State) -> Response:
-    obj = require_experiment(state.caches, namespace, name)
-    subject = await state.beside(Subject.of, obj, state.options)
+    subject = await read_subject(state, namespace, name)
     made = await state.beside(plan, Snapshot.take(subject.unsuspended(), state.caches))
     return render(
         request,
         "manifests.html",
         problems=[str(problem) for problem in made.problems],
         generated=await state.beside(lambda: yaml.write(made.manifests)),
-        itself=await state.beside(yaml.write, [_without_managed_fields(obj)]),
+        itself=await state.beside(yaml.write, [_without_managed_fields(subject.obj)]),
     )
 
 

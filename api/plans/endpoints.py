@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
 
 from api.auth.dependencies import MayGet, TheCaller
-from api.dependencies import State, require_experiment, require_filled
+from api.dependencies import State, read_subject, require_filled
 from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
 from api.plans.schemas import FieldChange, FieldMessage, PlannedChange, PlanProblem, PlanVerb, PlanView
@@ -74,8 +74,7 @@ _BODY = {
     responses=documented(401, 403, 404, 422, 503),
 )
 async def get_plan(namespace: Namespace, name: Name, state: State) -> Response:
-    obj = require_experiment(state.caches, namespace, name)
-    snapshot = Snapshot.take(await state.beside(Subject.of, obj, state.options), state.caches)
+    snapshot = Snapshot.take(await read_subject(state, namespace, name), state.caches)
     return await state.beside(_answer, snapshot, state.neighbour_check)
 
 
@@ -102,8 +101,7 @@ async def get_manifests(
     state: State,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response:
-    obj = require_experiment(state.caches, namespace, name)
-    subject = await state.beside(Subject.of, obj, state.options)
+    subject = await read_subject(state, namespace, name)
     return await state.beside(_manifests, Snapshot.take(subject.unsuspended(), state.caches), as_yaml=_YAML in accept)
 
 
