@@ -96,8 +96,8 @@ class Dispatcher:
         What an open run seems to have done itself waits for its report, which calls for the same look.
         """
         own = is_its_own(change)
-        if self._room and change.ref and not own:
-            self._room.end(change.ref)  # at once: looks are held as well while it is full
+        if self._room and change.ref and not own and self._room.end(change.ref):
+            self._queue.look_again()  # at once: looks are held as well while it is full
         for experiment in self._snapshots.concerned(change):
             last = self._unsettled.get(experiment)
             if last and not last.reported and own:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 
 import pytest
 
 import watcher.dispatcher
+import watcher.window
 from experiments.contract import Target, Urgency, WakeSignal
 from experiments.resources import EXPERIMENT
 from kube.objects import Object, ObjectRef, ref_of
@@ -65,6 +67,38 @@ async def test_a_run_that_waited_has_not_reported_before_it_was_woken(
         objects[waiting]["status"]["agentUrl"] = "http://somewhere.else"
         dispatcher.observe(Change(waiting, None, objects[waiting]))
         await until(lambda: started == ["e0", "e1", "e0"])
+
+
+async def test_a_report_makes_room_although_a_look_is_called_for_already(
+    world: type[MemoryWorld], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside a worker that has room for so many, no other would be started before it has been silent for long."""
+    for place in (watcher.dispatcher, watcher.window):
+        monkeypatch.setattr(place, "PATIENCE", 1000.0)
+    monkeypatch.setattr(watcher.dispatcher, "_SILENCE", 0.0)
+    objects = _experiments(world, 20)
+    started: list[str] = []
+
+    async def start(target: Target, _: WakeSignal, __: Urgency) -> str:
+        started.append(target.name)
+        return f"run of {target.name}"
+
+    snapshots = Snapshots(MemoryCaches(objects), world().options)
+    dispatcher = Dispatcher(snapshots, Api(objects), start, never, beside_worker=True)
+    async with running(dispatcher.run()):
+        for each, obj in objects.items():
+            dispatcher.observe(Change(each, None, obj))
+        await until(lambda: started)
+        while len(started) < len(objects):
+            before = len(started)
+            ref = ObjectRef(EXPERIMENT, "default", started[-1])
+            dispatcher.observe(Change(ref, objects[ref], objects[ref]))  # as when the run writes a child
+            for _ in range(3):  # until the look that this calls for waits in the queue, too
+                await asyncio.sleep(0)
+            reported = {**objects[ref], "status": {"observedGeneration": 1}}
+            dispatcher.observe(Change(ref, objects[ref], reported))
+            objects[ref] = reported
+            await until(lambda before=before: len(started) > before, patience=10)
 
 
 class Api:
