@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from experiments.admission import NeighbourCheck
-from experiments.options import Options
+from experiments.options import NeighbourCheck, Options
 
 WEBHOOK = "experiment-operator-webhook"
 WEBHOOK_CONFIGURATION = "experiment-operator"

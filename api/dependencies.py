@@ -20,8 +20,7 @@ from api.events.broadcast import Broadcast
 from api.executions.followers import Followers
 from api.http.problems import CachesNotFilled, NoSuchResource
 from api.reconciliations.visibility import Runs
-from experiments.admission import NeighbourCheck
-from experiments.options import Options
+from experiments.options import NeighbourCheck, Options
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Subject
 from kube.caches import Caches

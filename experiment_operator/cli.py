@@ -26,8 +26,8 @@ from experiment_operator import settings
 from experiments.models import sentences
 from kube.errors import KubeError
 from proxies.environment import ProxyError
+from telemetry.errors import ListenError
 from telemetry.identity import version
-from telemetry.listener import ListenError
 
 S = TypeVar("S", bound=settings.Command)
 Commands: TypeAlias = Mapping[str, tuple[type[settings.Command], Callable[..., int | None]]]

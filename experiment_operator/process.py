@@ -45,7 +45,7 @@ _GC_THRESHOLDS = (50_000, 20, 50)
 def serve(settings: ServiceSettings) -> None:
     """Run the service. Blocks until the process is asked to end.
 
-    Raises `kube.errors.KubeError` where there is no way to a cluster, `listener.ListenError`, and ProxyError.
+    Raises `kube.errors.KubeError` where there is no way to a cluster, `telemetry.errors.ListenError`, and ProxyError.
     """
     gc.set_threshold(*_GC_THRESHOLDS)
     logs.configure(settings.log_level, settings.log_format, settings.log_levels)

@@ -19,12 +19,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr,
 from pydantic_settings import BaseSettings, CliPositionalArg, CliVariadicArg, NoDecode, SettingsConfigDict
 
 from api.config import WEBHOOK, WEBHOOK_CONFIGURATION
-from api.http import tls
-from experiments.admission import NeighbourCheck
 from experiments.evaluation import Verdict
 from experiments.executions import Starter
 from experiments.models import LABEL, DnsLabel, DnsName, Url
-from experiments.options import OWN_NAMESPACE, Options, PhaseTemplates
+from experiments.options import OWN_NAMESPACE, NeighbourCheck, Options, PhaseTemplates
 
 _DEFAULT = Options()
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -234,6 +232,8 @@ def _origin(value: str) -> str:
 
 
 def _tls_dir(value: Path) -> Path:
+    from api.http import tls  # noqa: PLC0415 - loads what logs, which most commands do not
+
     try:
         tls.load(value)
     except tls.TlsError as error:

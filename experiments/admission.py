@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from experiments import resolve
 from experiments.errors import (
@@ -24,13 +24,12 @@ from experiments.errors import (
     TemplateMissing,
 )
 from experiments.models import ExperimentSpec
+from experiments.options import NeighbourCheck
 from experiments.plan import Plan, check_name, plan
 from experiments.schedule import shortest_pause
 from experiments.snapshot import Snapshot, Subject
 from experiments.warnings import FieldFinding, metrics
 from kube.objects import Object
-
-NeighbourCheck = Literal["refuse", "warn"]
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # The API server takes no longer ones, and what is cut is no JSON.

@@ -1,10 +1,16 @@
-"""What an installation may choose about the generated objects. Read once at the door and handed down as a value."""
+"""What an installation may choose about the generated objects, and what it refuses.
+
+Read once at the door and handed down as values.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 OWN_NAMESPACE = "."
+NeighbourCheck: TypeAlias = Literal["refuse", "warn"]
+"""What becomes of an Experiment that names other objects which are not there, or whose name is taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import REGISTRY, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from telemetry.errors import ListenError
 from telemetry.health import Pulse
 
 log = structlog.get_logger(__name__)
@@ -27,10 +28,6 @@ Answer: TypeAlias = tuple[int, str, bytes]  # status, content type, body
 
 _TEXT = "text/plain; charset=utf-8"
 _REQUEST_TIMEOUT_SECONDS = 10
-
-
-class ListenError(Exception):
-    """The address cannot be listened on; the sentence says why."""
 
 
 @contextmanager

@@ -24,10 +24,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from experiments.admission import NeighbourCheck, Review, review
+from experiments.admission import Review, review
 from experiments.limits import MAX_BYTES, MAX_VALUES, TooMuch, check_json
 from experiments.models import Part, sentences
-from experiments.options import Options
+from experiments.options import NeighbourCheck, Options
 from experiments.resources import EXPERIMENT, GROUP
 from experiments.snapshot import Snapshot, Subject
 from experiments.warnings import FieldFinding

@@ -33,10 +33,11 @@ from api.plans.endpoints import plan_view
 from api.timeline.endpoints import get_timeline
 from api.timeline.schemas import TimelinePage
 from experiments import yaml
-from experiments.admission import NeighbourCheck, review
+from experiments.admission import review
 from experiments.conditions import ConditionType
 from experiments.contract import Target
 from experiments.models import Part, sentences
+from experiments.options import NeighbourCheck
 from experiments.plan import plan
 from experiments.resources import EXPERIMENT
 from experiments.snapshot import Snapshot

@@ -20,10 +20,10 @@ from api.http.path import Name, Namespace
 from api.http.problems import InvalidRequest, NotGenerated, documented
 from api.plans.schemas import FieldChange, FieldMessage, PlannedChange, PlanProblem, PlanVerb, PlanView
 from experiments import yaml as documents
-from experiments.admission import NeighbourCheck, Review, review
+from experiments.admission import Review, review
 from experiments.drift import differences
 from experiments.models import LABEL, Metadata, parse, sentences
-from experiments.options import Options
+from experiments.options import NeighbourCheck, Options
 from experiments.plan import REPLACE, Action, Plan, Step, plan
 from experiments.reasons import reasons
 from experiments.resources import EXPERIMENT
