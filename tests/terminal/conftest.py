@@ -7,10 +7,15 @@ is to pass a request on without its Authorization header.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import aiohttp
 import httpx
@@ -18,6 +23,7 @@ import pytest
 import yaml
 from aiohttp import web
 
+from experiment_operator.cli import main
 from kube.client import KubeClient
 from localcluster import LocalCluster
 from localcluster.testkube.cluster import ClusterTestkube
@@ -136,11 +142,41 @@ async def scripted() -> AsyncIterator[EvaluationsApi]:
 
 
 @pytest.fixture
-def type_at(scripted: EvaluationsApi, tmp_path: Path) -> Callable[..., Awaitable[Answer]]:
-    """`await type_at("run", "weather")`: at the scripted api, without a cluster."""
+def environ_at(scripted: EvaluationsApi, tmp_path: Path) -> dict[str, str]:
+    """That of a person whose api is the scripted one."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EXPERIMENT_OPERATOR_")}
     own = {"EXPERIMENT_OPERATOR_SERVER": scripted.url, "KUBECONFIG": str(_kubeconfig(tmp_path, "team")), "TZ": "UTC"}
-    return _typed_in({**inherited, **own})
+    return {**inherited, **own}
+
+
+@pytest.fixture
+def start_at(environ_at: dict[str, str]) -> Callable[..., Awaitable[Answer]]:
+    """`await start_at("run", "weather")`: as `type_at`, in a process of its own, which takes half a second."""
+    return _typed_in(environ_at)
+
+
+@pytest.fixture
+def type_at(environ_at: dict[str, str]) -> Callable[..., Awaitable[Answer]]:
+    """`await type_at("run", "weather")`: at the scripted api, without a cluster, and in this process."""
+
+    async def run(*arguments: str, **more: str | None) -> Answer:
+        environ = {name: value for name, value in {**environ_at, **more}.items() if value is not None}
+        return await asyncio.to_thread(_typed_here, environ, arguments)
+
+    return run
+
+
+def _typed_here(environ: dict[str, str], arguments: Sequence[str]) -> Answer:
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with mock.patch.dict(os.environ, environ, clear=True), mock.patch.object(sys, "argv", ["experiment-operator"]):
+        time.tzset()
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                code = main(list(arguments))
+            except SystemExit as end:  # of argparse, which uses numbers
+                code = int(end.code or 0)
+    time.tzset()
+    return Answer(code, out.getvalue(), err.getvalue())
 
 
 def _typed_in(environ: dict[str, str]) -> Callable[..., Awaitable[Answer]]:

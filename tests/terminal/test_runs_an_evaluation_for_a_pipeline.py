@@ -62,9 +62,9 @@ async def test_it_follows_phase_by_phase_and_tells_each_score(type_at, scripted)
     ],
     ids=["passed", "failed", "as many failed as may", "more failed than may", "errored", "not evaluated", "too late"],
 )
-async def test_the_exit_code_is_the_verdict(type_at, scripted, looks, flags, code):
+async def test_the_exit_code_is_the_verdict(start_at, scripted, looks, flags, code):
     scripted.looks = [(200, looks)]
-    assert (await type_at("run", "weather", "--wait", *flags)).code == code
+    assert (await start_at("run", "weather", "--wait", *flags)).code == code
 
 
 async def test_what_is_too_late_goes_on(type_at, scripted):
