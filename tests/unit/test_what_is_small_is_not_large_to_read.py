@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from pydantic import ValidationError
@@ -21,40 +21,66 @@ from experiments.models import ExperimentSpec, ExperimentStatus
 from support.amplified import MIB, READ, REFUSED, experiment, with_value
 
 MEMORY = 150 * MIB
-# A process of its own, since the memory of the one that starts another counts as that one's. The limit is far above
-# what is right, and below what the machine has.
+# Each command in a process of its own, forked off one that holds nothing but the program: the memory of the one that
+# starts another counts as that one's. The limit is far above what is right, and below what the machine has.
 MEASURED = """
-import os, resource, sys
+import json, os, resource, sys, traceback
+from experiment_operator.cli import main
+from experiment_operator.commands import render
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-command = [sys.executable, "-m", "experiment_operator", "render", *sys.argv[1:]]
-_, status, used = os.wait4(os.posix_spawn(sys.executable, command, os.environ, file_actions=quiet), 0)
-print(used.ru_maxrss * 1024)
-sys.exit(os.waitstatus_to_exitcode(status))
+for line in sys.stdin:
+    folder, *arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.chdir(folder)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(os.open("stderr", os.O_WRONLY | os.O_CREAT), 2)
+        code = 1  # of an exception
+        try:
+            code = main(["render", *arguments])
+            sys.stdout.flush()
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status, used = os.wait4(child, 0)
+    print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_maxrss * 1024]), flush=True)
 """
-
-
-def rendered(folder: Path, contents: Iterable[str], templates: str = "") -> tuple[int, list[list[str]], int]:
-    """Exit code, standard error by file, and memory of a process that renders them all."""
-    names = []
-    for number, content in enumerate(contents):
-        names.append(f"{number}.yaml")
-        (folder / names[-1]).write_text(content, encoding="utf-8")
-    (folder / "templates.yaml").write_text(templates, encoding="utf-8")
-    command = [sys.executable, "-c", MEASURED, *names, *(("--templates", "templates.yaml") if templates else ())]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    lines = done.stderr.splitlines()
-    assert not [line for line in lines if not line[0].isdigit()]
-    return done.returncode, [[line for line in lines if line.startswith(name)] for name in names], int(done.stdout)
+Rendered: TypeAlias = Callable[..., tuple[int, list[list[str]], int]]
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> int:
+def rendered() -> Iterator[Rendered]:
+    """Exit code, standard error by file, and memory of a process that renders them all."""
+    command = [sys.executable, "-c", MEASURED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def run(folder: Path, contents: Iterable[str], templates: str = "") -> tuple[int, list[list[str]], int]:
+            names = []
+            for number, content in enumerate(contents):
+                names.append(f"{number}.yaml")
+                (folder / names[-1]).write_text(content, encoding="utf-8")
+            (folder / "templates.yaml").write_text(templates, encoding="utf-8")
+            asked = [str(folder), *names, *(("--templates", "templates.yaml") if templates else ())]
+            assert process.stdin
+            assert process.stdout
+            process.stdin.write(f"{json.dumps(asked)}\n")
+            process.stdin.flush()
+            code, memory = json.loads(process.stdout.readline())
+            lines = (folder / "stderr").read_text(encoding="utf-8").splitlines()
+            assert not [line for line in lines if not line[0].isdigit()]
+            return code, [[line for line in lines if line.startswith(name)] for name in names], memory
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def usual(rendered: Rendered, tmp_path_factory: pytest.TempPathFactory) -> int:
     """What it takes to say that a file holds no Experiment."""
     return rendered(tmp_path_factory.mktemp("usual"), ["{}"])[2]
 
 
-def test_what_nobody_should_read_is_refused_before_it_is_large(tmp_path: Path, usual: int) -> None:
+def test_what_nobody_should_read_is_refused_before_it_is_large(rendered: Rendered, tmp_path: Path, usual: int) -> None:
     code, lines, memory = rendered(tmp_path, (make() for make, _ in REFUSED.values()))
     told = dict(zip(REFUSED, lines, strict=True))
     assert [way for way, (_, words) in REFUSED.items() if not any(words in line for line in told[way])] == []
@@ -64,13 +90,13 @@ def test_what_nobody_should_read_is_refused_before_it_is_large(tmp_path: Path, u
 
 
 @pytest.mark.parametrize("way", READ)
-def test_what_may_be_read_is_answered(tmp_path: Path, usual: int, way: str) -> None:
+def test_what_may_be_read_is_answered(rendered: Rendered, tmp_path: Path, usual: int, way: str) -> None:
     code, (lines,), memory = rendered(tmp_path, [READ[way]()])
     assert code == (2 if lines else 0)
     assert memory - usual < MEMORY
 
 
-def test_two_files_do_not_multiply(tmp_path: Path, usual: int) -> None:
+def test_two_files_do_not_multiply(rendered: Rendered, tmp_path: Path, usual: int) -> None:
     """Each Experiment has to do with each template, and with each of its parameters and variables."""
     phases = [f"{phase}-template" for phase in ("setup", "run", "evaluate", "publish", "visualize")]
     config = {"agentUrl": {"type": "string"}, **{f"p{n}": {"type": "string"} for n in range(199)}}
