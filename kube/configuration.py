@@ -2,7 +2,8 @@
 
 The package's `__init__` imports all of its 700 models, used or not: 38 MB of each process, and most of the time in
 which a command starts. Here its two packages are entered without running their `__init__`, and the modules that are
-needed are imported as they are.
+needed are imported as they are. What renews tokens of OpenID Connect waits until a kubeconfig needs it: it brings
+aiohttp, by which no command asks anything.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import importlib
 import sys
 from importlib.util import find_spec, module_from_spec
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import Any
 
-if TYPE_CHECKING:
-    from types import ModuleType
+_OPENID = "kubernetes_asyncio.config.openid"
 
 
 def _enter(package: str, **attributes: Any) -> ModuleType:
@@ -34,6 +35,15 @@ def _import_configuration() -> None:
     if not hasattr(client, "Configuration"):
         configuration = importlib.import_module("kubernetes_asyncio.client.configuration")
         client.Configuration = configuration.Configuration  # type: ignore[attr-defined]
+    if _OPENID not in sys.modules:
+        sys.modules[_OPENID] = later = ModuleType(_OPENID)
+        vars(later)["OpenIDRequestor"] = _openid_requestor
+        importlib.import_module("kubernetes_asyncio.config")
+        del sys.modules[_OPENID]
+
+
+def _openid_requestor(*arguments: Any) -> Any:
+    return importlib.import_module(_OPENID).OpenIDRequestor(*arguments)
 
 
 _import_configuration()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import incluster_config
 
@@ -68,6 +72,40 @@ async def test_the_plugin_is_not_asked_before_every_request(tmp_path: Path) -> N
     }
     configuration = await credentials.load_configuration(kubeconfig(tmp_path / "config", {"exec": plugin}))
     assert [await token(configuration), await token(configuration)] == ["Bearer token-1", "Bearer token-1"]
+
+
+def id_token(expires: int) -> str:
+    """One that says when it expires, which is all that anybody reads of it here."""
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode().rstrip("=")
+    return f"e30.{claims}.c2ln"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # kubernetes-asyncio uses aiohttp as it was
+async def test_a_token_of_openid_connect_is_renewed_at_its_issuer(tmp_path: Path) -> None:
+    old, new = id_token(1_577_836_800), id_token(4_102_444_800)
+    asked = []
+
+    async def discover(request: web.Request) -> web.Response:
+        return web.json_response({"token_endpoint": str(request.url.with_path("/token"))})
+
+    async def renew(request: web.Request) -> web.Response:
+        asked.append((await request.post())["refresh_token"])
+        return web.json_response({"id_token": new, "refresh_token": "next"})
+
+    app = web.Application()
+    app.add_routes([web.get("/.well-known/openid-configuration", discover), web.post("/token", renew)])
+    async with TestServer(app) as issuer:
+        config = {
+            "client-id": "kubernetes",
+            "client-secret": "secret",
+            "id-token": old,
+            "idp-issuer-url": str(issuer.make_url("/")),
+            "refresh-token": "first",
+        }
+        file = kubeconfig(tmp_path / "config", {"auth-provider": {"name": "oidc", "config": config}})
+        configuration = await credentials.load_configuration(file)
+        assert await token(configuration) == f"Bearer {new}"
+    assert asked == ["first"]
 
 
 async def test_a_pods_token_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
