@@ -37,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Object
             own = {"resources": [resources], "components": others, **transformers}
             (directory / "kustomization.yaml").write_text(yaml.safe_dump(own))
         done = subprocess.run([tool("kubectl"), "kustomize", directory], capture_output=True, text=True, check=True)
-        return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+        return [obj for obj in yaml.load_all(done.stdout, yaml.CSafeLoader) if obj]
 
     return build
 

@@ -62,7 +62,7 @@ def run(tmp_path):
 def rendered(run):
     def render(*arguments, release=RELEASE, namespace=RELEASE):
         said = run("template", release, str(CHART), "--include-crds", "--namespace", namespace, *arguments)
-        return [obj for obj in yaml.safe_load_all(said) if obj]
+        return [obj for obj in yaml.load_all(said, yaml.CSafeLoader) if obj]
 
     return render
 
@@ -157,7 +157,7 @@ def test_the_commands_of_the_pages_say_what_they_should(built, tmp_path, page, n
     plainly = done.stdout.replace("registry.example.com/platform/", "").replace(
         'TEMPORAL_NAMESPACE: "experiments"', "TEMPORAL_NAMESPACE: default"
     )
-    assert by_name([obj for obj in yaml.safe_load_all(plainly) if obj]) == by_name(built(name))
+    assert by_name([obj for obj in yaml.load_all(plainly, yaml.CSafeLoader) if obj]) == by_name(built(name))
 
 
 @pytest.mark.parametrize("name", table())

@@ -176,7 +176,7 @@ def _rendered(
     text = yaml.safe_dump(experiment)
     done = subprocess.run(command, cwd=ROOT, env=environment, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    objects = {(obj["kind"], obj["metadata"]["name"]): obj for obj in yaml.safe_load_all(done.stdout)}
+    objects = {(obj["kind"], obj["metadata"]["name"]): obj for obj in yaml.load_all(done.stdout, yaml.CSafeLoader)}
     (workflow,) = (obj for (kind, _), obj in objects.items() if kind == "TestWorkflow")
     mounted = workflow["spec"].get("content", {}).get("files", ())
     sources = {file["path"]: file["contentFrom"]["configMapKeyRef"] for file in mounted}

@@ -20,4 +20,4 @@ class Rendered:
 
     @property
     def objects(self) -> list[Object]:
-        return list(yaml.safe_load_all(self.text))
+        return list(yaml.load_all(self.text, yaml.CSafeLoader))
