@@ -30,6 +30,7 @@ _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 class Command(BaseSettings):
     model_config = SettingsConfigDict(
+        defer_build=True,  # of each process, one is used
         env_ignore_empty=True,
         cli_kebab_case=True,
         cli_implicit_flags=True,
