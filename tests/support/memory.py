@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import pickle
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +25,12 @@ PARAMETERS = {
     "visualize-template": ("experimentName",),
 }
 NOW = "2026-11-23T12:00:00Z"
+
+
+def _copy(obj: Object) -> Object:
+    """Copy all of it, ten times as fast as `deepcopy`: some tests make thousands of plans."""
+    copied: Object = pickle.loads(pickle.dumps(obj))
+    return copied
 
 
 class MemoryCaches:
@@ -80,7 +86,7 @@ class MemoryWorld:
 
     @property
     def subject(self) -> Subject:
-        return Subject.of(copy.deepcopy(self.experiment), self.options)
+        return Subject.of(_copy(self.experiment), self.options)
 
     def edit(self, **spec: Any) -> None:
         """Changes the spec, as `kubectl edit` does: the generation goes up."""
@@ -97,7 +103,7 @@ class MemoryWorld:
             "apiVersion": resource.api_version,
             "kind": resource.kind,
             "metadata": metadata,
-            **copy.deepcopy(body),
+            **_copy(body),
         }
         return ref
 
@@ -124,11 +130,14 @@ class MemoryWorld:
         self.objects[ref]["spec"].setdefault("steps", []).append({"name": "step", "run": {"env": env}})
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.subject, copy.deepcopy(self.objects), frozenset(self.unserved))
+        return Snapshot(self.subject, self._copies(), frozenset(self.unserved))
+
+    def _copies(self) -> dict[ObjectRef, Object]:
+        return {ref: _copy(obj) for ref, obj in self.objects.items()}
 
     def taken(self) -> Snapshot:
         """Take the snapshot as the watcher does: of what the plan may read, and nothing else."""
-        return Snapshot.take(self.subject, MemoryCaches(copy.deepcopy(self.objects)))
+        return Snapshot.take(self.subject, MemoryCaches(self._copies()))
 
     def plan(self, failures: Mapping[ObjectRef, Problem] | None = None) -> Plan:
         return plan(self.snapshot(), failures or {})
@@ -203,7 +212,7 @@ class MemoryWorld:
         elif action.manifest is None:
             del self.objects[action.ref]
         else:
-            applied = copy.deepcopy(action.manifest)
+            applied = _copy(action.manifest)
             live = self.objects.get(action.ref, {"metadata": {}})["metadata"]
             self._uids += 1
             applied["metadata"]["uid"] = live.get("uid", f"uid-{self._uids}")

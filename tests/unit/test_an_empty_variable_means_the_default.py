@@ -6,6 +6,7 @@ So a kustomization can take back what another sets.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,21 +39,29 @@ def nothing_set(monkeypatch):
     return monkeypatch
 
 
+@cache
+def _default(command):
+    """To be called while nothing is set."""
+    return _read(command)
+
+
+def _read(command):
+    return CliApp.run(cli._COMMANDS[command][0], cli_args=REQUIRED.get(command, []))
+
+
 @pytest.mark.parametrize(("command", "field"), SETTINGS, ids=lambda each: each)
 def test_each_setting_of_each_command(nothing_set, command, field):
-    kind = cli._COMMANDS[command][0]
-    default = CliApp.run(kind, cli_args=REQUIRED.get(command, []))
+    default = _default(command)
     nothing_set.setenv(_variable(command, field), "")
-    assert CliApp.run(kind, cli_args=REQUIRED.get(command, [])) == default
+    assert _read(command) == default
 
 
 @pytest.mark.parametrize("command", cli._COMMANDS)
 def test_all_settings_at_once(nothing_set, command):
-    kind = cli._COMMANDS[command][0]
-    default = CliApp.run(kind, cli_args=REQUIRED.get(command, []))
-    for field in kind.model_fields:
+    default = _default(command)
+    for field in cli._COMMANDS[command][0].model_fields:
         nothing_set.setenv(_variable(command, field), "")
-    assert CliApp.run(kind, cli_args=REQUIRED.get(command, [])) == default
+    assert _read(command) == default
 
 
 def test_the_walk_is_along_many_settings():
