@@ -11,8 +11,11 @@ from temporalio.testing import WorkflowEnvironment
 
 from localcluster.tools import tool
 
-CONTINUES_EARLY = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=8")
-"""It suggests to continue as new for every history of more than a few events."""
+CONTINUES_EARLY = (
+    *("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=8"),
+    *("--dynamic-config-value", 'history.workflowIdReuseMinimalInterval="0s"'),
+)
+"""It suggests to continue as new for every history of more than a few events, and begins the new run at once."""
 
 
 async def start_dev_server(
