@@ -181,7 +181,7 @@ class TestkubeClient:
         self, method: str, path: str, query: Query | None = None, json_body: dict[str, Any] | None = None
     ) -> Any:
         """Return the answer's JSON, None where it has no content. `path` is quoted already."""
-        async with self._opened(method, path, query, json_body) as response:
+        async with self._opened(method, path, query, json_body, timeout=_CALL_TIMEOUT) as response:
             content = await response.read()
         if response.status == 204:
             return None
@@ -198,7 +198,8 @@ class TestkubeClient:
         path: str,
         query: Query | None = None,
         json_body: dict[str, Any] | None = None,
-        timeout: aiohttp.ClientTimeout = _CALL_TIMEOUT,  # noqa: ASYNC109 - that of aiohttp
+        *,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - that of aiohttp
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open an answer that is a success, to be read in the context. Raises TestkubeError there, too."""
         call = f"{method} {self._url}{path}"

@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from experiment_operator.commands import run
 from support.scripted_api import ID, execution, metric, phase, step
 
 RAIN = step("Will it rain?", "It is sunny.", metric("ToolCallF1", 0.42), metric("AgentGoal", 0.91))
@@ -16,6 +17,13 @@ FAILED = execution("Failed", ("Rain", [RAIN]), ("Sun", [SUN]), message="1 of 3 m
 PASSED = execution("Passed", ("Sun", [SUN]), message="1 metric passed.")
 ERRORED = execution("Errored", ("Sun", [SUN]), ("Now", [ERROR]), message="The agent did not answer in 1 of 2 steps.")
 NOTHING = execution("NotEvaluated", status="aborted", message="It was aborted before there were scores.")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """What is typed in this process looks and asks again a tenth as long after."""
+    monkeypatch.setattr(run, "_LOOK_EVERY", run._LOOK_EVERY / 10)
+    monkeypatch.setattr(run, "_PAUSES", tuple(pause / 10 for pause in run._PAUSES))
 
 
 async def test_without_wait_it_says_which_was_started(type_at, scripted):
@@ -105,11 +113,11 @@ async def test_an_api_that_is_away_for_a_moment_ends_no_pipeline(type_at, script
     scripted.looks = [(200, execution(None)), None, *scripted.away(), (200, PASSED)]
     answer = await type_at("run", "weather", "--wait")
     assert answer.code == 0
-    assert "Temporal does not answer. (again in 2 s)" in answer.err
+    assert "Temporal does not answer. (again in 0.2 s)" in answer.err
 
 
 async def test_an_api_that_stays_away_ends_with_3(type_at):
-    answer = await type_at("run", "weather", "--wait", "--timeout=2s", "--server", "http://127.0.0.1:1")
+    answer = await type_at("run", "weather", "--wait", "--timeout=1s", "--server", "http://127.0.0.1:1")
     assert (answer.code, answer.out) == (3, "")
     assert answer.err.splitlines()[-1].startswith("experiment-operator: http://127.0.0.1:1")
 
@@ -151,24 +159,24 @@ async def test_what_is_asked_for_wrongly_starts_nothing(type_at, scripted, flags
 
 
 @pytest.mark.parametrize(
-    ("starts", "looks", "counts"),
+    ("starts", "looks", "within", "counts"),
     [
-        ((202, execution(None)), PASSED, "1 0 0"),
-        ((202, execution(None)), FAILED, "3 1 0"),
-        ((202, execution(None)), ERRORED, "2 0 1"),
-        ((202, execution(None)), NOTHING, "1 0 1"),
-        ((202, execution(None)), execution(None), "1 0 1"),
-        ((409, {"detail": "It is not Ready."}), PASSED, "1 0 1"),
-        ((422, {"detail": "body.tags: too many."}), PASSED, "1 0 1"),
+        ((202, execution(None)), PASSED, "1m", "1 0 0"),
+        ((202, execution(None)), FAILED, "1m", "3 1 0"),
+        ((202, execution(None)), ERRORED, "1m", "2 0 1"),
+        ((202, execution(None)), NOTHING, "1m", "1 0 1"),
+        ((202, execution(None)), execution(None), "1s", "1 0 1"),
+        ((409, {"detail": "It is not Ready."}), PASSED, "1m", "1 0 1"),
+        ((422, {"detail": "body.tags: too many."}), PASSED, "1m", "1 0 1"),
     ],
     ids=["passed", "failed", "errored", "not evaluated", "too late", "refused", "not understood"],
 )
-async def test_junit_xml_is_written_whatever_comes_of_it(type_at, scripted, tmp_path, starts, looks, counts):
+async def test_junit_xml_is_written_whatever_comes_of_it(type_at, scripted, tmp_path, starts, looks, within, counts):
     scripted.starts, scripted.looks = [starts], [(200, looks)]
     file = tmp_path / "out" / "junit.xml"
     file.parent.mkdir()
     file.write_text("of an earlier run")
-    await type_at("run", "weather", "--wait", "--timeout=3s", "--junit", str(file))
+    await type_at("run", "weather", "--wait", f"--timeout={within}", "--junit", str(file))
     root = ET.parse(file).getroot()
     assert " ".join(root.get(name, "") for name in ("tests", "failures", "errors")) == counts
     assert [each.name for each in file.parent.iterdir()] == ["junit.xml"]
