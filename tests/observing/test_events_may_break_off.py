@@ -33,8 +33,11 @@ async def api() -> AsyncIterator[FakeApi]:
 
 
 @pytest.fixture
-async def observer(api: FakeApi, testkube: TestkubeStandIn) -> AsyncIterator[ExecutionObserver]:
-    """One that nobody runs, in a cluster without Experiments."""
+async def observer(
+    api: FakeApi, testkube: TestkubeStandIn, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[ExecutionObserver]:
+    """One that nobody runs, in a cluster without Experiments; two polls of its are a tenth of a second apart."""
+    monkeypatch.setattr("watcher.executions._SHORTEST_PAUSE", 0.1)
 
     async def nothing(_: object) -> Any:
         raise AssertionError("there is nothing to follow")
