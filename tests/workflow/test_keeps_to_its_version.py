@@ -12,7 +12,7 @@ from temporalio.worker import Replayer
 
 from experiments.plan import Step
 from support.polling import until
-from support.temporal_server import start_dev_server
+from support.temporal_server import AT_ONCE, start_dev_server
 from worker.workflow import ReconcileExperiment
 
 MISSING = ("TemplateMissing", "There is no TestWorkflowTemplate run-template.")
@@ -24,7 +24,7 @@ NO_VERSION = WorkerDeploymentVersion(DEPLOYMENT, "")
 @pytest.fixture(scope="module")
 async def env():
     """The server that skips time knows no versions."""
-    async with await start_dev_server() as running:
+    async with await start_dev_server(*AT_ONCE) as running:
         yield running
 
 
