@@ -66,13 +66,13 @@ async def test_it_follows_phase_by_phase_and_tells_each_score(type_at, scripted)
         (execution("Failed", ("Rain", [RAIN, RAIN])), ["--allow-failed=1"], 1),
         (ERRORED, ["--allow-failed", "9"], 3),
         (NOTHING, ["--allow-failed", "9"], 3),
-        (execution(None), ["--timeout", "2s"], 4),
+        (execution(None), ["--timeout", "1s"], 4),
     ],
     ids=["passed", "failed", "as many failed as may", "more failed than may", "errored", "not evaluated", "too late"],
 )
-async def test_the_exit_code_is_the_verdict(start_at, scripted, looks, flags, code):
+async def test_the_exit_code_is_the_verdict(type_at, scripted, looks, flags, code):
     scripted.looks = [(200, looks)]
-    assert (await start_at("run", "weather", "--wait", *flags)).code == code
+    assert (await type_at("run", "weather", "--wait", *flags)).code == code
 
 
 async def test_what_is_too_late_goes_on(type_at, scripted):
@@ -88,9 +88,9 @@ async def test_what_is_refused_ends_with_3_and_says_why(type_at, scripted, refus
     assert (answer.code, answer.out, answer.err) == (3, "", f"experiment-operator: {refusal[1]}\n")
 
 
-async def test_what_the_api_calls_wrong_ends_with_2(type_at, scripted):
+async def test_what_the_api_calls_wrong_ends_with_2(start_at, scripted):
     scripted.starts = [(422, {"detail": "body.tags: tags that begin with experiment-operator- are this service's."})]
-    answer = await type_at("run", "weather", "--wait", "--tag", "experiment-operator-request=1")
+    answer = await start_at("run", "weather", "--wait", "--tag", "experiment-operator-request=1")
     assert (answer.code, answer.out) == (2, "")
     assert "body.tags" in answer.err
 
@@ -122,15 +122,15 @@ async def test_an_api_that_stays_away_ends_with_3(type_at):
     assert answer.err.splitlines()[-1].startswith("experiment-operator: http://127.0.0.1:1")
 
 
-async def test_without_any_kubeconfig_it_ends_with_3(type_at, tmp_path):
-    answer = await type_at("run", "weather", EXPERIMENT_OPERATOR_SERVER=None, KUBECONFIG=str(tmp_path / "nothing"))
+async def test_without_any_kubeconfig_it_ends_with_3(start_at, tmp_path):
+    answer = await start_at("run", "weather", EXPERIMENT_OPERATOR_SERVER=None, KUBECONFIG=str(tmp_path / "nothing"))
     assert answer.code == 3
     assert "kubeconfig" in answer.err
 
 
-async def test_programs_get_one_document_and_progress_beside_it(type_at, scripted):
+async def test_programs_get_one_document_and_progress_beside_it(start_at, scripted):
     scripted.looks = [(200, execution(None, phases=[phase("run", "running")])), (200, FAILED)]
-    answer = await type_at("run", "weather", "--wait", "-o", "json")
+    answer = await start_at("run", "weather", "--wait", "-o", "json")
     assert answer.code == 1
     assert json.loads(answer.out) == FAILED
     assert "  run         running" in answer.err.splitlines()
