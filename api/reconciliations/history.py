@@ -209,7 +209,7 @@ class Timeline:
     def _progressed(self, step: RunStep, progress: Progress | None) -> None:
         if progress is None:
             return
-        step.result = "; ".join(filter(None, progress.changes)) or "Nothing was changed."
+        step.result = "; ".join(filter(None, [*progress.changes, progress.reported])) or "Nothing was changed."
         if progress.failure:
             step.failure = self._troubles[step.name] = str(progress.failure)
         self._changed(*progress.changes)

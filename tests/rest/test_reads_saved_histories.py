@@ -59,15 +59,27 @@ def test_tells_what_woke_the_run_and_how_it_ended(events):
     assert len(end.changes) == 2
 
 
+def _timeline(kind: str) -> Timeline:
+    file = Path(__file__).parents[1] / "workflow" / "histories" / f"{kind}.json"
+    return Timeline(WorkflowHistory.from_json("weather", file.read_text()).events, [], _CONVERTER)
+
+
 def test_tells_what_was_carried_out_in_one_step_and_what_a_run_was_begun_with():
-    file = Path(__file__).parents[1] / "workflow" / "histories" / "carried_out_together.json"
-    timeline = Timeline(WorkflowHistory.from_json("weather", file.read_text()).events, [], _CONVERTER)
+    timeline = _timeline("carried_out_together")
     assert [(step.name, step.result) for step in timeline.steps[1:3]] == [
         ("carry_out", "added finalizer; created ConfigMap"),
         ("apply_test_workflow", "did apply_test_workflow"),
     ]
     assert timeline.changes == ["added finalizer", "created ConfigMap", "did apply_test_workflow"]
     assert [signal.reasons for signal in timeline.signals] == [["generation 1"]] == [timeline.reasons]
+
+
+def test_tells_the_status_that_was_written_in_the_same_step():
+    timeline = _timeline("reported_in_the_same_step")
+    status = "Ready=True Reconciled: all is well"
+    assert [step.name for step in timeline.steps] == ["take_snapshot", "carry_out"]
+    assert timeline.steps[1].result == f"added finalizer; created ConfigMap; {status}"
+    assert timeline.status_written == status
 
 
 def test_an_open_timer_says_how_long_it_waits_at_most(events):

@@ -193,6 +193,14 @@ async def carried_out_together(experiment):
     return handle
 
 
+async def reported_in_the_same_step(experiment):
+    experiment.finds(Step.ADD_FINALIZER, Step.APPLY_CONFIG_MAP, together=2, reportable=True)
+    experiment.goes("added finalizer", "created ConfigMap", reported="Ready=True Reconciled: all is well")
+    handle = await experiment.start("generation 1")
+    await handle.result()
+    return handle
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
@@ -211,6 +219,7 @@ KINDS = {
         made_anew,
         with_search_attributes,
         carried_out_together,
+        reported_in_the_same_step,
     )
 }
 
