@@ -10,8 +10,8 @@ RELEASE := .venv-release
 # Some machines say otherwise, and then each of the many processes that tests start compiles everything anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-# Of what needs no cluster much waits for a clock, so that a third process makes use of two cores.
-PYTEST_WITH = $(BIN)/python -m pytest --numprocesses $(1) --dist loadscope --no-loadscope-reorder
+# Each process has a control plane of its own, and waits for it half of the time: a third one makes use of two cores.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test test-unit lint format tools helm carry release bench docs-site docs-check phases-check lock clean
@@ -26,10 +26,10 @@ dev: tools ## Run cluster and service on this machine until Ctrl-C
 	@$(BIN)/experiment-operator dev
 
 test: tools ## Run all tests on a real API server and a real Temporal server
-	$(call PYTEST_WITH,2) $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-unit: $(READY) ## Run all tests that need no cluster, which takes less than a minute
-	$(call PYTEST_WITH,3) --ignore tests/phases -m "not cluster" $(ARGS)
+	$(PYTEST) --ignore tests/phases -m "not cluster" $(ARGS)
 
 lint: $(READY) ## Check style, types and layers
 	$(BIN)/ruff check .
