@@ -29,11 +29,11 @@ from worker.main import run_worker
 class DoomedClient(KubeClient):
     point: dict[str, str]
 
-    async def _request(self, call: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        doomed = method != "GET" and call.startswith(self.point["call"])
+    async def _request(self, call: str, *args: Any, **kwargs: Any) -> Any:
+        doomed = call.startswith(self.point["call"])
         if doomed and self.point["moment"] == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        answer = await super()._request(call, method, *args, **kwargs)
+        answer = await super()._request(call, *args, **kwargs)
         if doomed:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
@@ -43,11 +43,11 @@ class DoomedTestkubeClient(TestkubeClient):
     point: dict[str, str]
 
     @asynccontextmanager
-    async def _opened(self, method: str, path: str, *args: Any) -> AsyncIterator[Any]:
+    async def _opened(self, method: str, path: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         doomed = f"{method} {path}".startswith(self.point["call"])
         if doomed and self.point["moment"] == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        async with super()._opened(method, path, *args) as response:
+        async with super()._opened(method, path, *args, **kwargs) as response:
             await response.read()
             if doomed:
                 os.kill(os.getpid(), signal.SIGKILL)
