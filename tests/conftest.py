@@ -7,6 +7,7 @@ overrides `cluster` in its conftest.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,9 @@ from support.background import running
 from support.clusters import CRDS, all_caches, connect_temporal
 from support.scheduling import UnitScheduling, cluster_of, turn_of
 from support.world import World, new_namespace
+
+# A shell has what runs in its background ignore Ctrl-C, and what tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
