@@ -17,8 +17,8 @@ from kube.objects import ObjectRef
 _FEWEST = 4.0
 _BRISK_SECONDS = 0.3
 """A run takes a third of this where nothing else is to be done."""
-_ROOM = 8
-"""Half of what a worker does at once. The rest is for what waits, and for what it has asked the server for."""
+_ROOM = 6
+"""Of the 16 that a worker does at once. With eight, a third of them took the detour: polls and ends take places, too."""
 PATIENCE = 2.0
 
 
