@@ -18,7 +18,7 @@ _FEWEST = 4.0
 _BRISK_SECONDS = 0.3
 """A run takes a third of this where nothing else is to be done."""
 _ROOM = 6
-"""Of the 16 that a worker does at once. With eight, a third of them took the detour: polls and ends take places, too."""
+"""Of the 16 that a worker does at once. With eight, a third took the detour: polls and ends take places, too."""
 PATIENCE = 2.0
 
 
