@@ -8,7 +8,6 @@ its own that is gone afterwards. Both listen on loopback, and end with this proc
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import random
@@ -25,12 +24,12 @@ from typing import Any, Self
 
 import filelock
 import httpx
-import platformdirs
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, RegisterNamespaceRequest
 from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, ServiceClient
 
 from benchmarks.processes import children_of, cpu_seconds
+from localcluster.binaries import cached
 from localcluster.processes import Process, free_port
 
 _HOST = "127.0.0.1"
@@ -51,9 +50,7 @@ def find_programs() -> None:
 
 def _binaries() -> tuple[Path, Path]:
     """Find the server and the tool for its schema, or build them. Raises RuntimeError with what to install."""
-    parent = os.environ.get("EXPERIMENT_OPERATOR_CACHE") or platformdirs.user_cache_dir("experiment-operator")
-    pins = (_MODULE / "go.mod").read_bytes() + (_MODULE / "go.sum").read_bytes()
-    into = Path(parent).absolute() / f"temporalserver-{hashlib.sha256(pins).hexdigest()[:12]}"
+    into = cached("temporalserver", _MODULE)
     into.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{into}.lock"):
         if not into.exists():
