@@ -93,9 +93,14 @@ class WorkQueue:
                 self.forget(key)
 
     def _oldest(self) -> float:
-        """Return the seconds that the key which waits longest has waited, of those that are not held."""
+        """Return the seconds that the key which waits longest has waited.
+
+        What follows something else counts only while it is not held: it waits for people's changes, as it should.
+        """
         now = asyncio.get_running_loop().time()
-        return now - min((since for urgency, since in self._queued.values() if not self._held(urgency)), default=now)
+        left_out = Urgency.FOLLOW if self._held(Urgency.FOLLOW) else None
+        counted = (since for urgency, since in self._queued.values() if urgency != left_out)
+        return now - min(counted, default=now)
 
     def _ring(self, key: ObjectRef, urgency: Urgency) -> None:
         self._timers.pop(key, None)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from experiments.contract import Urgency
 from experiments.names import REQUESTED_AT
@@ -16,6 +17,7 @@ from kube.objects import Object, ObjectRef, Resource
 from kube.reflector import Change
 from support.background import running
 from support.polling import until
+from telemetry import metrics
 from watcher.queue import WorkQueue
 from watcher.urgency import is_its_own, urgency_of
 from watcher.window import PATIENCE, Room, Window
@@ -72,6 +74,21 @@ async def test_what_is_held_waits_and_holds_nobody_up() -> None:
         full = False
         desk.queue.look_again()
         await until(lambda: desk.handled == ["edited", "follows"])
+
+
+async def test_the_oldest_that_waits_is_told_although_it_is_held_unless_it_only_follows() -> None:
+    def oldest() -> float | None:
+        metrics.QUEUE_OLDEST.sample()
+        return REGISTRY.get_sample_value("experiment_operator_queue_oldest_seconds")
+
+    desk = Desk(held=lambda _: True)
+    desk.queue.add(ref("follows"), Urgency.FOLLOW)
+    async with desk.at_work():
+        await asyncio.sleep(0)
+        assert oldest() == 0
+        desk.queue.add(ref("edited"), Urgency.CHANGED)
+        await until(oldest)
+    assert not desk.handled
 
 
 def test_the_window_opens_while_runs_are_brisk_and_closes_while_they_are_not() -> None:
